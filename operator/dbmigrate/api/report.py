@@ -1,0 +1,352 @@
+"""What a runner tells its reader: JSON lines while it works, the result as the last line.
+
+With ``--output json`` every line on stdout is one JSON object with the key
+``event``. The last line is ``{"event": "result", …}`` and holds the whole
+:class:`RunResult`. The same result, shortened to 4,096 bytes, is written to the
+container's termination message file. The database's history stays the truth;
+this is news of it.
+
+Times are RFC 3339 in UTC, durations are milliseconds, versions are ``X.Y.Z``
+without the ``v``. Keys are camelCase. Unknown keys are ignored by the reader, so
+that a newer runner can talk to an older operator.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from typing import Any, TypeVar
+
+TERMINATION_MESSAGE_LIMIT = 4096
+"""Bytes that kubelet keeps of a container's termination message (Kubernetes manual)."""
+
+HISTORY_LIMIT = 50
+"""How many of the newest migrations a result carries; the database has them all."""
+
+
+class EventName(StrEnum):
+    """The value of ``event`` in each line."""
+
+    STARTED = "started"
+    """The run begins: ``{"command", "runner"}``."""
+    WAITING = "waiting"
+    """Waiting for someone: ``{"reason": "AdvisoryLock"|"TableLock", "message", "holders": [...]}``."""
+    PLAN = "plan"
+    """What will run: the :class:`PlanReport`, under ``plan``."""
+    MIGRATION_STARTED = "migrationStarted"
+    """``{"version", "file", "direction", "number", "of"}``: number counts from 1 within this run."""
+    STATEMENT = "statement"
+    """Progress within a file: ``{"version", "file", "statement", "line", "number", "of"}``."""
+    MIGRATION_COMPLETED = "migrationCompleted"
+    """Committed: a :class:`MigrationRecord` under ``migration``, with ``number`` and ``of``."""
+    NOTICE = "notice"
+    """The server's own word: ``{"severity", "message", "version"}``."""
+    WARNING = "warning"
+    """Ours: ``{"message"}``."""
+    CHECK = "check"
+    """One integrity check's :class:`IntegrityResult`, under ``check``."""
+    RESULT = "result"
+    """The last line: the :class:`RunResult`'s own fields beside ``event``."""
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCEEDED = "Succeeded"
+    """Did what was asked, or found nothing to do."""
+    FAILED = "Failed"
+    """A statement failed, the database was out of reach, the lock was not to be had."""
+    BLOCKED = "Blocked"
+    """Refused before anything was touched; a person must decide (edited file, invalid source …)."""
+    STOPPED = "Stopped"
+    """Stopped between two files because the operator asked for it; the rest is pending."""
+    INTERRUPTED = "Interrupted"
+    """A signal ended it; the open transaction was undone."""
+
+
+class Direction(StrEnum):
+    """Which way a plan goes."""
+
+    FORWARD = "forward"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One file of a plan."""
+
+    version: str
+    file: str
+    checksum: str
+    """SHA-256 of the file's bytes, hexadecimal."""
+    direction: Direction = Direction.FORWARD
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """What would run, in order; see `dbmigrate.migrations.plan` for what the hash covers."""
+
+    direction: Direction
+    from_version: str | None
+    to_version: str | None
+    hash: str
+    steps: tuple[PlanStep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationRecord:
+    """One row of the history in the database."""
+
+    version: str
+    file: str
+    checksum: str
+    type: Direction
+    status: str
+    """``completed``, ``rolled_back`` or ``failed``."""
+    applied_at: str
+    applied_by: str = ""
+    execution_time_ms: int | None = None
+    git_commit_hash: str | None = None
+    plan_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run did not succeed. Every text is free of passwords."""
+
+    code: str
+    """Stable name: an error's code, such as MigrationFailed, ChecksumMismatch, Unreachable."""
+    message: str
+    hint: str = ""
+    version: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    excerpt: str = ""
+    statement: int = 0
+    sqlstate: str = ""
+    detail: str = ""
+    server_message: str = ""
+    server_hint: str = ""
+    transient: bool = False
+    """The same run may well succeed later by itself."""
+    touched: bool = False
+    """Some statement of a migration had been sent before it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrityResult:
+    """What one integrity check found."""
+
+    check: str
+    status: str
+    """``PASS``, ``FAIL`` or ``ERROR`` (it could not run)."""
+    severity: str
+    """``critical``, ``warning`` or ``info``."""
+    details: str = ""
+    affected_records: int = 0
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrityReport:
+    """What all integrity checks found, in one snapshot of the database."""
+
+    checked_at: str
+    healthy: bool
+    """No FAIL of severity critical or warning, and no ERROR."""
+    summary: str
+    """A few words for a table's column: ``Healthy``, ``1 critical, 2 warnings``."""
+    critical_failures: int = 0
+    warnings: int = 0
+    errors: int = 0
+    results: tuple[IntegrityResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The whole result of a run: the last line of its log."""
+
+    command: str
+    """``up``, ``down``, ``to``, ``status``, ``plan``, ``validate`` or ``check``."""
+    outcome: Outcome
+    exit_code: int
+    finished_at: str
+    message: str = ""
+    """One sentence for people."""
+    environment: str | None = None
+    current_version: str | None = None
+    """Newest version that is applied now; None when none is, or when it is not known."""
+    database_known: bool = False
+    """The database was asked: `current_version`, `pending` and `history` are from there."""
+    target_version: str | None = None
+    pending: int = 0
+    """Migrations of the source that are not applied (up to the target)."""
+    pending_versions: tuple[str, ...] = ()
+    source_digest: str = ""
+    """Digest of the source that this run read: what its result may be booked to."""
+    plan: PlanReport | None = None
+    applied: tuple[MigrationRecord, ...] = ()
+    """What this run committed, in order, rollbacks included."""
+    history: tuple[MigrationRecord, ...] = ()
+    """The newest rows of the history that are live (`HISTORY_LIMIT` at most), oldest first."""
+    history_total: int = 0
+    failure: Failure | None = None
+    integrity: IntegrityReport | None = None
+    duration_ms: int = 0
+    truncated: bool = False
+    """Parts were left out to fit the termination message; the log's last line has them."""
+
+
+T = TypeVar("T")
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def to_json(value: Any) -> Any:
+    """A report's dataclass as JSON data: camelCase keys; None, empty lists and empty texts left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        data = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {_camel(k): v for k, v in data.items() if v not in (None, "", [])}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    return value
+
+
+@cache
+def _field_types(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is types.UnionType:
+        if value is None:
+            return None
+        (hint,) = (arg for arg in typing.get_args(hint) if arg is not type(None))
+        return _convert(hint, value)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise TypeError(f"expected a list, not {type(value).__name__}")
+        item = typing.get_args(hint)[0]
+        return tuple(_convert(item, each) for each in value)
+    if dataclasses.is_dataclass(hint):
+        return from_json(typing.cast("type[Any]", hint), value)
+    if issubclass(hint, StrEnum):
+        return hint(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise TypeError(f"expected {hint.__name__}, not {type(value).__name__}")
+    return value
+
+
+def from_json(kind: type[T], data: Any) -> T:
+    """The dataclass that `to_json` made the data from; unknown keys are ignored.
+
+    Raises:
+        ValueError: the data is not of that shape (a required key missing, a wrong type).
+    """
+    if not isinstance(data, dict):
+        raise ValueError(f"{kind.__name__}: expected an object, not {type(data).__name__}")
+    hints = _field_types(kind)
+    values: dict[str, Any] = {}
+    for each in dataclasses.fields(typing.cast("Any", kind)):
+        key = _camel(each.name)
+        if key in data:
+            try:
+                values[each.name] = _convert(hints[each.name], data[key])
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{kind.__name__}.{key}: {error}") from error
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ValueError(f"{kind.__name__}: {error}") from error
+
+
+def result_line(result: RunResult) -> str:
+    """The last line of the log: the whole result."""
+    return json.dumps({"event": EventName.RESULT.value, **to_json(result)}, ensure_ascii=False)
+
+
+def parse_result(line: str) -> RunResult | None:
+    """The result that a line holds, or None when the line is something else (or cut short)."""
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or data.get("event") != EventName.RESULT.value:
+        return None
+    try:
+        return from_json(RunResult, data)
+    except ValueError:
+        return None
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def termination_message(result: RunResult) -> bytes:
+    """The result in at most `TERMINATION_MESSAGE_LIMIT` bytes, the least needed parts left out first.
+
+    What is left out is said by `RunResult.truncated`; outcome, versions and the
+    failure's place and code always stay.
+    """
+    steps: tuple[RunResult, ...] = (
+        result,
+        dataclasses.replace(result, history=(), pending_versions=(), truncated=True),
+        dataclasses.replace(
+            result,
+            history=(),
+            pending_versions=(),
+            plan=None,
+            applied=result.applied[-5:],
+            integrity=_brief(result.integrity, 5, 200),
+            truncated=True,
+        ),
+        dataclasses.replace(
+            result,
+            history=(),
+            pending_versions=(),
+            plan=None,
+            applied=(),
+            integrity=_brief(result.integrity, 0, 0),
+            message=_cut(result.message, 300),
+            failure=_brief_failure(result.failure),
+            truncated=True,
+        ),
+    )
+    encoded = b""
+    for each in steps:
+        encoded = result_line(each).encode()
+        if len(encoded) <= TERMINATION_MESSAGE_LIMIT:
+            break
+    return encoded
+
+
+def _brief(report: IntegrityReport | None, results: int, details: int) -> IntegrityReport | None:
+    if report is None:
+        return None
+    kept = sorted(report.results, key=lambda each: each.status == "PASS")[:results]
+    return dataclasses.replace(
+        report,
+        results=tuple(dataclasses.replace(r, details=_cut(r.details, details)) for r in kept),
+    )
+
+
+def _brief_failure(failure: Failure | None) -> Failure | None:
+    if failure is None:
+        return None
+    texts = {
+        each.name: _cut(getattr(failure, each.name), 200)
+        for each in dataclasses.fields(failure)
+        if isinstance(getattr(failure, each.name), str)
+    }
+    return dataclasses.replace(failure, **texts)  # type: ignore[arg-type]  # names of str fields

@@ -1,0 +1,279 @@
+"""The source: folders of migrations and rollbacks, read once.
+
+Files are ``vMAJOR.MINOR.PATCH_name.sql``; rollbacks are ``vX.Y.Z_rollback.sql`` or
+``vX.Y.Z_rollback_name.sql``, in a sub-folder ``rollbacks`` or beside the migrations
+(a mounted ConfigMap is flat). What is hashed is what runs: a file's bytes are read
+here once, and nothing reads them again.
+
+Several folders are merged; the same file name twice is an error. All problems that
+are found are told at once, each with its file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from dbmigrate.errors import Location, SourceError
+from dbmigrate.migrations.statements import decode
+from dbmigrate.migrations.version import Version
+
+ROLLBACKS = "rollbacks"
+_NAME = re.compile(
+    r"v(?P<version>[0-9]+\.[0-9]+\.[0-9]+)_(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)\.sql", re.ASCII
+)
+_ROLLBACK = re.compile(r"rollback(?:_(?P<name>.+))?", re.ASCII)
+_MAX_PROBLEMS = 20
+
+
+@dataclass(frozen=True)
+class MigrationFile:
+    """One file of SQL, as it was read."""
+
+    version: Version
+    name: str
+    """What stands after the version in its file name, without ``.sql``."""
+    file: str
+    """Path within its folder: ``v1.0.0_initial.sql`` or ``rollbacks/v1.0.0_rollback.sql``."""
+    data: bytes = field(repr=False)
+    is_rollback: bool = False
+    path: str = ""
+    """Where it was read, for messages to people."""
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of the bytes, hexadecimal: equal to what ``sha256sum`` prints."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @cached_property
+    def text_checksum(self) -> str:
+        """SHA-256 with line ends normalised and no byte order mark.
+
+        A checkout under Windows has another `checksum` but the same `text_checksum`:
+        it is not a changed migration.
+        """
+        text = self.data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+        return hashlib.sha256(text).hexdigest()
+
+    @cached_property
+    def sql(self) -> str:
+        """The text.
+
+        Raises:
+            SourceError: it is not UTF-8.
+        """
+        return decode(self.data, self.path or self.file)
+
+
+@dataclass(frozen=True)
+class Source:
+    """All migrations in order, and the rollbacks that there are."""
+
+    migrations: tuple[MigrationFile, ...]
+    rollbacks: dict[Version, MigrationFile]
+    digest: str
+    """What the source is, as a hash over names and checksums; see `digest_of`."""
+
+    @cached_property
+    def by_version(self) -> dict[Version, MigrationFile]:
+        """Migrations by their version."""
+        return {each.version: each for each in self.migrations}
+
+    @property
+    def latest(self) -> Version | None:
+        """The newest version, or None for a source without migrations."""
+        return self.migrations[-1].version if self.migrations else None
+
+
+def digest_of(files: Iterable[tuple[str, str]]) -> str:
+    """One hash for a source: over each file's path within it and its checksum, in path order.
+
+    The operator computes the same from ConfigMaps, so that a result can be told to
+    belong to the source that it was made from. 64 hexadecimal digits.
+    """
+    total = hashlib.sha256()
+    for path, checksum in sorted(files):
+        total.update(f"{checksum}  {path}\n".encode())
+    return total.hexdigest()
+
+
+def parse_name(file: str) -> tuple[Version, str, bool]:
+    """Version, name and whether it is a rollback, from a path within a source folder.
+
+    Raises:
+        SourceError: the name does not fit.
+    """
+    folder, _, base = file.rpartition("/")
+    match = _NAME.fullmatch(base)
+    if match is None or folder not in ("", ROLLBACKS):
+        raise SourceError(
+            f"{file}: the name does not fit vMAJOR.MINOR.PATCH_name.sql",
+            code="InvalidFileName",
+            hint="name it like v1.2.0_add_users.sql, or rollbacks/v1.2.0_rollback_add_users.sql",
+            location=Location(file),
+        )
+    try:
+        version = Version.parse(match["version"])
+    except ValueError as error:
+        raise SourceError(
+            f"{file}: {error}", code="InvalidFileName", location=Location(file)
+        ) from error
+    if version == Version(0, 0, 0):
+        raise SourceError(
+            f"{file}: version 0.0.0 stands for the empty database",
+            code="InvalidFileName",
+            hint="begin with v0.0.1 or v1.0.0",
+            location=Location(file),
+        )
+    rollback = _ROLLBACK.fullmatch(match["name"])
+    if folder == ROLLBACKS and rollback is None:
+        raise SourceError(
+            f"{file}: a file in {ROLLBACKS}/ is named vX.Y.Z_rollback.sql or vX.Y.Z_rollback_name.sql",
+            code="InvalidFileName",
+            hint=f"rename it to {ROLLBACKS}/v{version}_rollback_{match['name']}.sql",
+            location=Location(file),
+        )
+    return version, match["name"], rollback is not None
+
+
+def read_source(folders: Sequence[Path]) -> Source:
+    """Read and check whole folders.
+
+    Raises:
+        SourceError: a folder is missing or unreadable, a name does not fit, a version
+            or a rollback is there twice, a rollback has no migration, a file is empty
+            or not UTF-8, a link leaves its folder. All problems are in its message.
+    """
+    problems: list[SourceError] = []
+    files: list[MigrationFile] = []
+    for folder in folders:
+        try:
+            files.extend(_read_folder(folder, problems))
+        except SourceError as error:
+            problems.append(error)
+    source = assemble(files, problems)
+    _raise_all(problems)
+    return source
+
+
+def assemble(files: Iterable[MigrationFile], problems: list[SourceError]) -> Source:
+    """Put files in order and check them against each other; problems are appended to the list."""
+    seen: dict[str, MigrationFile] = {}
+    migrations: dict[Version, MigrationFile] = {}
+    rollbacks: dict[Version, MigrationFile] = {}
+    for each in files:
+        base = each.file.rpartition("/")[2]
+        if base in seen:
+            problems.append(_twice("file", each, seen[base], "DuplicateFile"))
+            continue
+        seen[base] = each
+        place = rollbacks if each.is_rollback else migrations
+        if each.version in place:
+            code = "DuplicateRollback" if each.is_rollback else "DuplicateVersion"
+            what = f"rollback of {each.version}" if each.is_rollback else f"version {each.version}"
+            problems.append(_twice(what, each, place[each.version], code))
+            continue
+        place[each.version] = each
+    for version in sorted(rollbacks.keys() - migrations.keys()):
+        orphan = rollbacks[version]
+        problems.append(
+            SourceError(
+                f"{orphan.path or orphan.file}: a rollback of {version}, but there is no migration {version}",
+                code="RollbackWithoutMigration",
+                hint=f"add v{version}_name.sql, or remove the rollback",
+                location=Location(orphan.path or orphan.file),
+            )
+        )
+    return Source(
+        migrations=tuple(migrations[version] for version in sorted(migrations)),
+        rollbacks=rollbacks,
+        digest=digest_of((each.file, each.checksum) for each in seen.values()),
+    )
+
+
+def _twice(what: str, one: MigrationFile, other: MigrationFile, code: str) -> SourceError:
+    return SourceError(
+        f"{what} is there twice: {other.path or other.file} and {one.path or one.file}",
+        code=code,
+        hint="keep one of them",
+        location=Location(one.path or one.file),
+    )
+
+
+def _read_folder(folder: Path, problems: list[SourceError]) -> Iterable[MigrationFile]:
+    try:
+        root = folder.resolve(strict=True)
+        entries = sorted(root.iterdir())
+    except OSError as error:
+        raise SourceError(
+            f"cannot read the folder of migrations {str(folder)!r}: {error.strerror}",
+            code="SourceNotFound",
+            hint="give the folder by --source DIR",
+            location=Location(str(folder)),
+        ) from error
+    nested = root / ROLLBACKS
+    if nested.is_dir():
+        entries.extend(sorted(nested.iterdir()))
+    for path in entries:
+        # Kubernetes mounts a ConfigMap's keys as links into a hidden folder `..data`.
+        if path.suffix != ".sql" or path.name.startswith("."):
+            continue
+        file = path.relative_to(root).as_posix()
+        try:
+            yield _read_file(root, path, file, shown=str(folder / file))
+        except SourceError as error:
+            problems.append(error)
+
+
+def _read_file(root: Path, path: Path, file: str, *, shown: str) -> MigrationFile:
+    version, name, is_rollback = parse_name(file)
+    try:
+        target = path.resolve(strict=True)
+        if not target.is_relative_to(root):
+            raise SourceError(
+                f"{shown}: a link that leaves the folder, to {target}",
+                code="LinkLeavesFolder",
+                hint="put the file itself into the folder",
+                location=Location(shown),
+            )
+        if not target.is_file():
+            raise SourceError(
+                f"{shown}: not a regular file", code="NotAFile", location=Location(shown)
+            )
+        data = target.read_bytes()
+    except OSError as error:
+        raise SourceError(
+            f"{shown}: cannot be read: {error.strerror}",
+            code="UnreadableFile",
+            location=Location(shown),
+        ) from error
+    result = MigrationFile(version, name, file, data, is_rollback=is_rollback, path=shown)
+    if not result.sql.strip():  # reading `sql` also refuses what is not UTF-8
+        raise SourceError(
+            f"{shown}: the file is empty",
+            code="EmptyFile",
+            hint="a migration that does nothing on purpose says so: select 'nothing to do';",
+            location=Location(shown),
+        )
+    return result
+
+
+def _raise_all(problems: Sequence[SourceError]) -> None:
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise problems[0]
+    shown = [f"- {each.message}" for each in problems[:_MAX_PROBLEMS]]
+    if len(problems) > _MAX_PROBLEMS:
+        shown.append(f"- and {len(problems) - _MAX_PROBLEMS} more")
+    first = problems[0]
+    raise SourceError(
+        f"{len(problems)} problems in the migrations:\n" + "\n".join(shown),
+        code=first.error_code,
+        hint=first.hint,
+        location=first.location,
+    )
