@@ -42,8 +42,7 @@ BEGIN
         v_new := to_jsonb(NEW);
     END IF;
     -- The column that names the account: id in users, user_id in what belongs to them.
-    v_user_id := coalesce(v_new, '{}') ->> TG_ARGV[0];
-    v_user_id := coalesce(v_user_id, (v_old ->> TG_ARGV[0])::bigint);
+    v_user_id := coalesce(v_new ->> TG_ARGV[0], v_old ->> TG_ARGV[0]);
 
     SELECT coalesce(
         jsonb_object_agg(
