@@ -83,14 +83,14 @@ class UsageError(DbmigrateError):
 
 
 class SourceError(DbmigrateError):
-    """The migrations themselves are not usable: a name, an encoding, a duplicate, a syntax error."""
+    """The migrations are not usable: a name, an encoding, a duplicate, a syntax error."""
 
     code = "InvalidSource"
     exit_code = 2
 
 
 class RefusedError(DbmigrateError):
-    """A rule forbids the run (an edited file, a foreign table, another plan). Nothing was touched."""
+    """A rule forbids the run (an edited file, another plan). Nothing was touched."""
 
     code = "Refused"
     exit_code = 3

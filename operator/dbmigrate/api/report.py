@@ -17,7 +17,7 @@ import dataclasses
 import json
 import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
@@ -35,7 +35,7 @@ class EventName(StrEnum):
     STARTED = "started"
     """The run begins: ``{"command", "runner"}``."""
     WAITING = "waiting"
-    """Waiting for someone: ``{"reason": "AdvisoryLock"|"TableLock", "message", "holders": [...]}``."""
+    """Waiting: ``{"reason": "AdvisoryLock"|"TableLock", "message", "holders": [...]}``."""
     PLAN = "plan"
     """What will run: the :class:`PlanReport`, under ``plan``."""
     MIGRATION_STARTED = "migrationStarted"
@@ -255,7 +255,7 @@ def from_json(kind: type[T], data: Any) -> T:
     """
     if not isinstance(data, dict):
         raise ValueError(f"{kind.__name__}: expected an object, not {type(data).__name__}")
-    hints = _field_types(kind)
+    hints = _field_types(typing.cast("Any", kind))
     values: dict[str, Any] = {}
     for each in dataclasses.fields(typing.cast("Any", kind)):
         key = _camel(each.name)

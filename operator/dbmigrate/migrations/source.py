@@ -132,7 +132,7 @@ def parse_name(file: str) -> tuple[Version, str, bool]:
     rollback = _ROLLBACK.fullmatch(match["name"])
     if folder == ROLLBACKS and rollback is None:
         raise SourceError(
-            f"{file}: a file in {ROLLBACKS}/ is named vX.Y.Z_rollback.sql or vX.Y.Z_rollback_name.sql",
+            f"{file}: a file in {ROLLBACKS}/ is named vX.Y.Z_rollback[_name].sql",
             code="InvalidFileName",
             hint=f"rename it to {ROLLBACKS}/v{version}_rollback_{match['name']}.sql",
             location=Location(file),
@@ -182,7 +182,7 @@ def assemble(files: Iterable[MigrationFile], problems: list[SourceError]) -> Sou
         orphan = rollbacks[version]
         problems.append(
             SourceError(
-                f"{orphan.path or orphan.file}: a rollback of {version}, but there is no migration {version}",
+                f"{orphan.path or orphan.file}: a rollback, but there is no migration {version}",
                 code="RollbackWithoutMigration",
                 hint=f"add v{version}_name.sql, or remove the rollback",
                 location=Location(orphan.path or orphan.file),

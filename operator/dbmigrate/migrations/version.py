@@ -30,7 +30,9 @@ class Version:
         """
         match = _PATTERN.fullmatch(text)
         if match is None:
-            raise ValueError(f"{text!r} is not a version: expected MAJOR.MINOR.PATCH, such as 1.4.0")
+            raise ValueError(
+                f"{text!r} is not a version: expected MAJOR.MINOR.PATCH, such as 1.4.0"
+            )
         major, minor, patch = (int(part) for part in match.groups())
         return cls(major, minor, patch)
 

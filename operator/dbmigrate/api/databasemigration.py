@@ -1,0 +1,499 @@
+"""The resource `DatabaseMigration`: which database, which files, which rules; and how it stands.
+
+These models are the source of the CRD in ``crds/`` (see `dbmigrate.api.crd`): a field's
+docstring is its description there, and what `kubectl explain` shows. A field is here
+only when the operator acts upon it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from dbmigrate.api.base import ApiModel
+from dbmigrate.api.checks import IntegrityCheck
+
+DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
+SOURCE_FILE = r"^v[0-9]+\.[0-9]+\.[0-9]+_[A-Za-z0-9][A-Za-z0-9_.-]*\.sql$"
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
+]
+Duration = Annotated[str, StringConstraints(max_length=32, pattern=DURATION)]
+Quantity = Annotated[
+    str | int,
+    Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
+]
+Labels = Annotated[
+    dict[str, Annotated[str, StringConstraints(max_length=63)]], Field(max_length=32)
+]
+
+
+class LocalReference(ApiModel):
+    """Names an object in the resource's own namespace."""
+
+    name: Name
+    """Name of the object."""
+
+
+class Database(ApiModel):
+    """The database to migrate."""
+
+    secret_ref: LocalReference
+    """Secret that tells how to connect: one key `uri`, or `host`, `port`, `dbname` (or
+    `database`), `user` (or `username`), `password`, `sslmode` and libpq's other keywords, as
+    CloudNativePG and the Service Binding specification write them. Only the Job's pod reads it;
+    the operator never does."""
+
+    history_schema: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z_][a-z0-9_]*$"),
+        Field(
+            json_schema_extra={
+                "x-kubernetes-validations": [
+                    {
+                        "rule": "self == oldSelf",
+                        "message": "historySchema cannot be changed: another schema has another "
+                        "history, and every migration would run again",
+                    },
+                    {
+                        "rule": "!self.startsWith('pg_')",
+                        "message": "a schema whose name begins with pg_ is PostgreSQL's own",
+                    },
+                ]
+            }
+        ),
+    ] = "public"
+    """Schema of the database that holds the history table `schema_migrations` and the other
+    bookkeeping. It must exist. It cannot be changed later."""
+
+
+class ConfigMapSource(ApiModel):
+    """A ConfigMap with files of SQL."""
+
+    name: Name
+    """Name of the ConfigMap. Its keys that end in `.sql` are the files."""
+
+    path: Literal["", "rollbacks"] = ""
+    """Folder that its files stand in: `rollbacks`, or empty for the top. A rollback that is named
+    vX.Y.Z_rollback.sql or vX.Y.Z_rollback_name.sql is recognised in either place."""
+
+
+class Source(ApiModel):
+    """Where the migrations come from; all parts are merged, no file name may come twice."""
+
+    config_maps: Annotated[
+        tuple[ConfigMapSource, ...],
+        Field(
+            max_length=32,
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["name", "path"],
+            },
+        ),
+    ] = ()
+    """ConfigMaps that hold the files. A change in one of them is noticed by itself."""
+
+    inline: Annotated[
+        dict[str, Annotated[str, StringConstraints(min_length=1, max_length=65536)]],
+        Field(
+            max_length=64,
+            json_schema_extra={
+                "x-kubernetes-validations": [
+                    {
+                        "rule": f"self.all(file, file.matches(r'{SOURCE_FILE}'))",
+                        "message": "file names are vMAJOR.MINOR.PATCH_name.sql, or "
+                        "vX.Y.Z_rollback_name.sql for a rollback",
+                    }
+                ]
+            },
+        ),
+    ] = {}
+    """Files written in the resource itself, by file name; for small ones (192 KiB in all)."""
+
+    revision: (
+        Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+        | None
+    ) = None
+    """Git commit that the files come from, recorded as git_commit_hash in the history."""
+
+    model_config = {
+        "json_schema_extra": {
+            "x-kubernetes-validations": [
+                {
+                    "rule": "(has(self.configMaps) && size(self.configMaps) > 0) || "
+                    "(has(self.inline) && size(self.inline) > 0)",
+                    "message": "name at least one ConfigMap in configMaps, or a file in inline",
+                }
+            ]
+        }
+    }
+
+
+class Execution(ApiModel):
+    """How a run behaves."""
+
+    lock_timeout: Duration = "5s"
+    """How long a statement may wait for a lock on a table before its transaction is given up and
+    tried again, so that it never queues the application behind itself."""
+
+    statement_timeout: Duration = "0s"
+    """How long one statement may run; 0s is without limit."""
+
+    advisory_lock_timeout: Duration = "10m"
+    """How long a run waits for another runner's advisory lock on the same database."""
+
+    active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = 86400
+    """How long a Job may run before it is ended; its open transaction is then undone."""
+
+    retry_limit: Annotated[int, Field(ge=0, le=100)] = 10
+    """How often a transient fault (connection lost, lock timeout, deadlock, eviction) is tried
+    again by itself, with growing pauses. What fails before the first statement (unknown host,
+    login, missing Secret) is tried again without a limit, at most five minutes apart."""
+
+
+class ResourceRequirements(ApiModel):
+    """What the runner's container asks for and may use."""
+
+    requests: Annotated[dict[str, Quantity], Field(max_length=16)] = {}
+    """Least amounts, by resource name, such as cpu and memory."""
+
+    limits: Annotated[dict[str, Quantity], Field(max_length=16)] = {}
+    """Greatest amounts, by resource name."""
+
+
+class Toleration(ApiModel):
+    """A taint that the Job's pod tolerates."""
+
+    key: Annotated[str, StringConstraints(max_length=316)] | None = None
+    """Key of the taint; empty with operator Exists means all."""
+    operator: Literal["Exists", "Equal"] | None = None
+    """How key and value are compared."""
+    value: Annotated[str, StringConstraints(max_length=63)] | None = None
+    """Value of the taint."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Effect of the taint; empty means all."""
+    toleration_seconds: Annotated[int, Field(ge=0)] | None = None
+    """How long a NoExecute taint is tolerated, in seconds."""
+
+
+class JobTemplate(ApiModel):
+    """What the Job's pod gets beside what the operator decides."""
+
+    image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    """Image of the runner; the operator's own when not given."""
+
+    image_pull_secrets: Annotated[tuple[LocalReference, ...], Field(max_length=8)] = ()
+    """Secrets for pulling the image."""
+
+    service_account_name: Name | None = None
+    """Service account of the pod, for cloud identities; its token is not mounted."""
+
+    resources: ResourceRequirements | None = None
+    """Requests and limits of the runner's container; the operator's defaults when not given."""
+
+    node_selector: Labels = {}
+    """Labels that the node must have."""
+
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=16)] = ()
+    """Taints that the pod tolerates."""
+
+    priority_class_name: Name | None = None
+    """Priority class of the pod."""
+
+    labels: Labels = {}
+    """Further labels of the pod, for network policies and cost reports."""
+
+    annotations: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=4096)]], Field(max_length=32)
+    ] = {}
+    """Further annotations of the pod, such as sidecar.istio.io/inject."""
+
+
+class DatabaseMigrationSpec(ApiModel):
+    """What is wanted of the database."""
+
+    environment: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+        Field(
+            json_schema_extra={
+                "x-kubernetes-validations": [
+                    {
+                        "rule": "self == oldSelf",
+                        "message": "environment cannot be changed: the database is pinned to it",
+                    }
+                ]
+            }
+        ),
+    ]
+    """Name of the environment, such as development, staging or production. It is recorded with
+    every migration; the database remembers it and refuses another's run."""
+
+    database: Database
+    """The database to migrate."""
+
+    source: Source
+    """Where the migrations come from."""
+
+    target_version: Annotated[
+        str,
+        StringConstraints(
+            max_length=40,
+            pattern=r"^(latest|0|v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*))$",
+        ),
+    ] = "latest"
+    """Version to be at: `latest`, or one such as 1.5.0, forward or back; 0 undoes everything."""
+
+    suspend: bool = False
+    """Start nothing new. A running file is finished first; the run stops after it."""
+
+    execution: Execution = Execution()
+    """How a run behaves: timeouts and retries."""
+
+    integrity_checks: Annotated[
+        tuple[IntegrityCheck, ...],
+        Field(
+            max_length=50,
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["name"],
+            },
+        ),
+    ] = ()
+    """Checks of the data, run after each migration and when the annotation dbmigrate.dev/check
+    gets a new value."""
+
+    verify_interval: Annotated[
+        str, StringConstraints(max_length=32, pattern=r"^(off|([0-9]+(\.[0-9]+)?(s|m|h))+)$")
+    ] = "1h"
+    """How often a short status Job asks the database where it stands, so that a restored database
+    does not keep yesterday's version in the status; `off` for never."""
+
+    job_template: JobTemplate = JobTemplate()
+    """What the Job's pod gets beside what the operator decides."""
+
+
+class Condition(ApiModel):
+    """One condition, as in the Kubernetes API conventions."""
+
+    type: Annotated[str, StringConstraints(max_length=64)]
+    """Kind of the condition, such as Ready."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    """One word why."""
+    message: Annotated[str, StringConstraints(max_length=1024)] = ""
+    """A sentence why, and what to do next."""
+    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    """When its status last changed."""
+    observed_generation: int | None = None
+    """The generation of the spec that it speaks of."""
+
+
+class MigrationStatus(ApiModel):
+    """A migration that the database has."""
+
+    version: str
+    """Its version."""
+    file: str
+    """The file that it was applied from."""
+    checksum: str
+    """SHA-256 of the file's bytes, as `sha256sum` prints it."""
+    applied_at: str
+    """When it was applied, by the database's clock."""
+    applied_by: str | None = None
+    """Who applied it."""
+    execution_time_ms: int | None = None
+    """How long it ran, in milliseconds."""
+    git_commit_hash: str | None = None
+    """The Git commit that it came from, where it was told."""
+    plan_hash: str | None = None
+    """Hash of the plan that it ran under."""
+
+
+class FailureStatus(ApiModel):
+    """Why the last run did not succeed."""
+
+    code: str
+    """Stable name of the failure."""
+    message: str
+    """What is wrong."""
+    hint: str | None = None
+    """What to do next."""
+    version: str | None = None
+    """The migration that failed."""
+    file: str | None = None
+    """Its file."""
+    line: int | None = None
+    """Line in the file, from 1."""
+    column: int | None = None
+    """Column in the line, from 1."""
+    statement: int | None = None
+    """Number of the statement in the file, from 1."""
+    sqlstate: str | None = None
+    """The server's error code."""
+    detail: str | None = None
+    """The server's detail."""
+    excerpt: str | None = None
+    """The line that failed, with a caret below."""
+    transient: bool | None = None
+    """It may well succeed when it is tried again."""
+
+
+class ProgressStatus(ApiModel):
+    """What the running Job is at."""
+
+    version: str | None = None
+    """The migration that runs."""
+    file: str | None = None
+    """Its file."""
+    number: int | None = None
+    """Its number in this run, from 1."""
+    of: int | None = None
+    """How many this run has."""
+    statement: int | None = None
+    """The statement that runs, from 1."""
+    started_at: str | None = None
+    """When this migration was begun."""
+    message: str | None = None
+    """What it waits for, if it waits."""
+
+
+class RunStatus(ApiModel):
+    """A Job of this resource."""
+
+    job: str
+    """Name of the Job."""
+    action: str
+    """migrate, status or check."""
+    attempt: int
+    """Number of the attempt, from 1."""
+    generation: int
+    """Generation of the spec that it was made for."""
+    source_digest: str
+    """Digest of the source that it was made for."""
+    started_at: str
+    """When the Job was made."""
+    finished_at: str | None = None
+    """When its result was seen."""
+    outcome: str | None = None
+    """Succeeded, Failed, Blocked, Stopped or Interrupted."""
+    exit_code: int | None = None
+    """The runner's exit code."""
+    duration_ms: int | None = None
+    """How long the runner worked, in milliseconds."""
+    retry: str | None = None
+    """Value of the annotation dbmigrate.dev/retry that it was made for."""
+
+
+class IntegrityResultStatus(ApiModel):
+    """What one check found."""
+
+    check: str
+    """Name of the check."""
+    status: Literal["PASS", "FAIL", "ERROR"]
+    """PASS, FAIL, or ERROR when it could not run."""
+    severity: str
+    """critical, warning or info."""
+    details: str = ""
+    """What is wrong, with some of the keys."""
+    affected_records: int = 0
+    """How many rows are concerned."""
+
+
+class IntegrityStatus(ApiModel):
+    """What the integrity checks found."""
+
+    checked_at: str
+    """When they ran, by the database's clock."""
+    healthy: bool
+    """All is well."""
+    summary: str
+    """In a few words."""
+    critical_failures: int = 0
+    """Failed checks of severity critical."""
+    warnings: int = 0
+    """Failed checks of severity warning."""
+    errors: int = 0
+    """Checks that could not run."""
+    requested: str | None = None
+    """Value of the annotation dbmigrate.dev/check that was answered."""
+    spec_hash: str | None = None
+    """Hash of the list of checks that was run."""
+    results: Annotated[tuple[IntegrityResultStatus, ...], Field(max_length=50)] = ()
+    """Each check's result."""
+
+
+class DatabaseMigrationStatus(ApiModel):
+    """How it stands. All of it can be rebuilt from the database."""
+
+    observed_generation: int | None = None
+    """The generation of the spec that this status speaks of."""
+    phase: str | None = None
+    """One word for people: Pending, Migrating, RollingBack, Verifying, Succeeded, Failed, Blocked
+    or Suspended."""
+    message: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    """A sentence for people."""
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            max_length=16,
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["type"],
+            },
+        ),
+    ] = ()
+    """Ready, Reconciling and Stalled as kstatus reads them, and IntegrityHealthy."""
+    current_version: str | None = None
+    """Newest version that the database has; 0 when it has none; absent until it was asked."""
+    target_version: str | None = None
+    """Version that it is to be at."""
+    pending: int | None = None
+    """How many migrations are still to be applied or rolled back."""
+    plan_hash: str | None = None
+    """Hash of the plan of the last run."""
+    source_digest: str | None = None
+    """Digest of the source that this status speaks of."""
+    verified_at: str | None = None
+    """When the database was last asked."""
+    progress: ProgressStatus | None = None
+    """What the running Job is at."""
+    active_run: RunStatus | None = None
+    """The Job that should be running."""
+    last_run: RunStatus | None = None
+    """The Job whose result was recorded last."""
+    next_attempt_at: str | None = None
+    """When a failed run is tried again by itself."""
+    failure: FailureStatus | None = None
+    """Why the last run did not succeed."""
+    migrations: Annotated[tuple[MigrationStatus, ...], Field(max_length=50)] = ()
+    """The newest migrations that the database has, oldest first; the table schema_migrations has
+    them all."""
+    migrations_total: int | None = None
+    """How many migrations the database has."""
+    integrity: IntegrityStatus | None = None
+    """What the integrity checks found."""
+
+
+class DatabaseMigration(ApiModel):
+    """A PostgreSQL database and the migrations that belong to it."""
+
+    spec: DatabaseMigrationSpec
+    """What is wanted of the database."""
+    status: DatabaseMigrationStatus = DatabaseMigrationStatus()
+    """How it stands."""
+
+    model_config = {"extra": "ignore"}
+
+
+def parse_spec(data: dict[str, Any]) -> DatabaseMigrationSpec:
+    """The spec of a resource as the API server gives it.
+
+    Raises:
+        pydantic.ValidationError: it does not fit (an older CRD let something through).
+    """
+    return DatabaseMigrationSpec.model_validate(data)
