@@ -39,7 +39,7 @@ class EventName(StrEnum):
     PLAN = "plan"
     """What will run: the :class:`PlanReport`, under ``plan``."""
     MIGRATION_STARTED = "migrationStarted"
-    """``{"version", "file", "direction", "number", "of"}``: number counts from 1 within this run."""
+    """``{"version", "file", "direction", "number", "of"}``: number counts from 1 in this run."""
     STATEMENT = "statement"
     """Progress within a file: ``{"version", "file", "statement", "line", "number", "of"}``."""
     MIGRATION_COMPLETED = "migrationCompleted"
@@ -212,7 +212,7 @@ def _camel(name: str) -> str:
 
 
 def to_json(value: Any) -> Any:
-    """A report's dataclass as JSON data: camelCase keys; None, empty lists and empty texts left out."""
+    """A report's dataclass as JSON data: camelCase keys; None and what is empty left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         data = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {_camel(k): v for k, v in data.items() if v not in (None, "", [])}
@@ -254,7 +254,7 @@ def from_json(kind: type[T], data: Any) -> T:
         ValueError: the data is not of that shape (a required key missing, a wrong type).
     """
     if not isinstance(data, dict):
-        raise ValueError(f"{kind.__name__}: expected an object, not {type(data).__name__}")
+        raise ValueError(f"{kind.__name__}: expected an object")  # noqa: TRY004 -- wrong data
     hints = _field_types(typing.cast("Any", kind))
     values: dict[str, Any] = {}
     for each in dataclasses.fields(typing.cast("Any", kind)):
@@ -294,7 +294,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def termination_message(result: RunResult) -> bytes:
-    """The result in at most `TERMINATION_MESSAGE_LIMIT` bytes, the least needed parts left out first.
+    """The result in at most `TERMINATION_MESSAGE_LIMIT` bytes, the least needed left out first.
 
     What is left out is said by `RunResult.truncated`; outcome, versions and the
     failure's place and code always stay.
