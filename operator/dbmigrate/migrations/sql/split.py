@@ -1,0 +1,192 @@
+"""From a script to its statements, split as psql splits it.
+
+The data of ``COPY … FROM stdin`` begins on the next line and ends before a line that holds
+a backslash and a full stop alone. Where psql would do what a migration cannot want, the
+script is refused: backslash commands, data without its end (a file cut off), whatever is
+never closed, and strings that are switched to another reading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from dbmigrate.migrations.sql import tokens as lex
+from dbmigrate.migrations.sql.refuse import refuse
+from dbmigrate.migrations.sql.scan import Scanner
+from dbmigrate.migrations.sql.text import position
+
+_BETWEEN: Final = re.compile(rf"(?:[{lex.SPACE};]++|--[^\n\r]*+)*+")
+_RESTRICT: Final = re.compile(r"\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t\r]*(?=\n|\Z)")
+_REST_OF_LINE: Final = re.compile(r"[ \t\r\f\v;]*+(?:--[^\n]*+)?(?:\n|\Z)")
+_END_OF_DATA: Final = re.compile(r"\n\\\.\r?(?:(?=\n)|\Z)")
+_LEAD: Final = re.compile(
+    rf"""(?:copy|set|create(?![{lex.SPACE}]++(?!or|function|procedure|schema)[a-z]))
+         (?![{lex.IDENT_PART}])""",
+    re.IGNORECASE | re.ASCII | re.VERBOSE,
+)
+"""How statements begin whose first words must be known; a quick no for all others."""
+_ROUTINES: Final = frozenset({"function", "procedure", "schema"})
+_OFF: Final = frozenset({"off", "of", "false", "no", "0"})
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a script, exactly as it is written there."""
+
+    text: str
+    """From its first token to its last one before the semicolon; comments within are kept."""
+    number: int
+    """Counted from 1 within its script."""
+    start: int
+    """Offset of `text` in the script, in characters."""
+    line: int
+    """The first token's line, from 1."""
+    column: int
+    """The first token's column, from 1, in characters."""
+    copy_data: str | None = None
+    """What ``COPY … FROM stdin`` is to be sent; None for every other statement."""
+
+    def locate(self, character: int) -> tuple[int, int]:
+        """Line and column in the script of a character of `text`.
+
+        Args:
+            character: counted from 1, as the server's error field ``P`` (statement position).
+        """
+        line, column = position(self.text, character - 1)
+        return self.line + line - 1, column + (self.column - 1 if line == 1 else 0)
+
+
+def split(script: str, filename: str = "") -> Iterator[Statement]:
+    """The statements of a script in order, each as soon as it is found; empty ones are left out.
+
+    Args:
+        script: text, as `decode` returns it.
+        filename: the file's name for messages.
+
+    Raises:
+        SourceError: something is never closed (code ``Unterminated``), a backslash command
+            (``BackslashCommand``), COPY data that cannot be told (``CopyData``), or
+            standard_conforming_strings switched off (``NonstandardStrings``).
+    """
+    return _Splitter(script, filename).statements()
+
+
+class _Splitter:
+    def __init__(self, script: str, filename: str) -> None:
+        self.script = script
+        self.filename = filename
+        self.scanner = Scanner(script, filename)
+        self.line = 1
+        self.line_start = 1 if script.startswith("\ufeff") else 0
+        self.counted = self.line_start
+
+    def statements(self) -> Iterator[Statement]:
+        number = 0
+        start = self.between(self.line_start)
+        while start < len(self.script):
+            number += 1
+            words = self.leading_words(start)
+            end, after = self.scanner.end_of_statement(start, is_routine=_is_routine(words))
+            text = self.script[start:end].rstrip(lex.SPACE)
+            line, column = self.place(start)
+            data = None
+            if words[:1] == ["copy"] and is_copy_in(text):
+                data, after = self.copy_data(start, after)
+            elif words[:1] == ["set"] and _switches_strings_off(text):
+                refuse(
+                    self.script,
+                    self.filename,
+                    start,
+                    "with standard_conforming_strings off, the rest would read differently",
+                    code="NonstandardStrings",
+                    hint="leave it on, and write E'…' where backslashes are escapes",
+                )
+            yield Statement(text, number, start, line, column, data)
+            start = self.between(after)
+
+    def between(self, start: int) -> int:
+        """Skip what stands between statements; pg_dump's restrict lines count as nothing."""
+        script = self.script
+        while True:
+            start = lex.end_of(_BETWEEN.match(script, start), start)
+            if script.startswith("/*", start):
+                start = self.scanner.comment(start)
+            elif restrict := _RESTRICT.match(script, start):
+                start = restrict.end()
+            else:
+                return start
+
+    def leading_words(self, start: int) -> list[str]:
+        """The first tokens, of those statements alone that are looked at more closely."""
+        if _LEAD.match(self.script, start):
+            return list(islice(lex.tokens(self.script, start), 4))
+        return []
+
+    def copy_data(self, start: int, after: int) -> tuple[str, int]:
+        """The data of the COPY statement from `start` to `after`, and where to go on."""
+        script = self.script
+        rest = _REST_OF_LINE.match(script, after)
+        if rest is None:
+            refuse(
+                script,
+                self.filename,
+                after,
+                "the data of COPY … FROM stdin begins on the next line",
+                code="CopyData",
+                hint="end the line behind the semicolon",
+            )
+        begin = rest.end()
+        # The line break before the data may be that before an end which comes at once.
+        end_of_data = _END_OF_DATA.search(script, begin - 1)
+        if end_of_data is None:
+            refuse(
+                script,
+                self.filename,
+                start,
+                "the data of this COPY … FROM stdin has no end: the line \\. is missing",
+                code="CopyData",
+                hint="the file may be cut off; end the data by a line that holds \\. alone",
+            )
+        return script[begin : end_of_data.start() + 1], end_of_data.end()
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset that is not before the last one asked for."""
+        lines = self.script.count("\n", self.counted, offset)
+        if lines:
+            self.line += lines
+            self.line_start = self.script.rfind("\n", self.counted, offset) + 1
+        self.counted = offset
+        return self.line, offset - self.line_start + 1
+
+
+def is_copy_in(text: str) -> bool:
+    """Whether a statement is ``COPY … FROM stdin``, so that data follows it.
+
+    The grammar takes STDOUT for STDIN there, and so do we. FROM within parentheses or
+    behind a dot (a table of that name) does not count.
+    """
+    depth = 0
+    before = previous = ""
+    for word in lex.tokens(text):
+        if depth == 0 and previous == "from" and before != ".":
+            return word in ("stdin", "stdout")
+        depth += (word == "(") - (word == ")")
+        before, previous = previous, word
+    return False
+
+
+def _is_routine(words: list[str]) -> bool:
+    """Whether these are the first words of what may hold a BEGIN ATOMIC body."""
+    if words[:1] != ["create"]:
+        return False
+    kind = words[3:4] if words[1:3] == ["or", "replace"] else words[1:2]
+    return bool(_ROUTINES.intersection(kind))
+
+
+def _switches_strings_off(text: str) -> bool:
+    words = list(lex.tokens(text))
+    return "standard_conforming_strings" in words[1:3] and words[-1].strip("'").lower() in _OFF
