@@ -6,6 +6,11 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
+PATTERN_MESSAGE = "x-dbmigrate-pattern-message"
+"""Key beside ``pattern`` in a field's schema: the sentence that a person reads when it does not
+fit. The CRD then has a CEL rule with that message in the pattern's place."""
+
+
 class ApiModel(BaseModel):
     """A part of a resource. A field's docstring becomes its description in the CRD."""
 

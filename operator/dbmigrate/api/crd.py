@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from dbmigrate.api import names
+from dbmigrate.api.base import PATTERN_MESSAGE
 from dbmigrate.api.databasemigration import DatabaseMigrationSpec, DatabaseMigrationStatus
 
 FILE = f"{names.GROUP}_{names.PLURAL}.yaml"
@@ -68,6 +69,8 @@ def _convert(node: Any, definitions: dict[str, Any]) -> Any:
         for key, value in node.items()
         if key not in _DROPPED and not (key == "default" and value is None)
     }
+    if PATTERN_MESSAGE in result:
+        _explain_pattern(result)
     if "const" in result:
         result["enum"] = [result.pop("const")]
     if result.get("x-kubernetes-int-or-string"):
@@ -87,6 +90,14 @@ def _converted_value(key: str, value: Any, definitions: dict[str, Any]) -> Any:
     if key == "description":
         return " ".join(value.split())
     return _convert(value, definitions)
+
+
+def _explain_pattern(node: dict[str, Any]) -> None:
+    rule = {
+        "rule": f"self.matches(r'{node.pop('pattern')}')",
+        "message": node.pop(PATTERN_MESSAGE),
+    }
+    node["x-kubernetes-validations"] = [rule, *node.get("x-kubernetes-validations", [])]
 
 
 def _shorten_default(node: dict[str, Any]) -> None:

@@ -11,17 +11,32 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from dbmigrate.api.base import ApiModel
+from dbmigrate.api.base import PATTERN_MESSAGE, ApiModel
 from dbmigrate.api.checks import IntegrityCheck
 
 DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 SOURCE_FILE = r"^v[0-9]+\.[0-9]+\.[0-9]+_[A-Za-z0-9][A-Za-z0-9_.-]*\.sql$"
 
+
+def _matching(pattern: str, message: str) -> Any:
+    """A pattern that the API server explains by a sentence, not by the pattern itself."""
+    return Field(pattern=pattern, json_schema_extra={PATTERN_MESSAGE: message})
+
+
 Name = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
+    StringConstraints(min_length=1, max_length=253),
+    _matching(
+        r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        "a name has lower-case letters, digits, '-' and '.', and begins and ends with a letter "
+        "or digit",
+    ),
 ]
-Duration = Annotated[str, StringConstraints(max_length=32, pattern=DURATION)]
+Duration = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    _matching(DURATION, "a duration is written like 500ms, 30s, 5m or 1h30m"),
+]
 Quantity = Annotated[
     str | int,
     Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
@@ -49,9 +64,12 @@ class Database(ApiModel):
 
     history_schema: Annotated[
         str,
-        StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z_][a-z0-9_]*$"),
+        StringConstraints(min_length=1, max_length=63),
         Field(
+            pattern=r"^[a-z_][a-z0-9_]*$",
             json_schema_extra={
+                PATTERN_MESSAGE: "a schema's name has lower-case letters, digits and '_', and "
+                "begins with no digit",
                 "x-kubernetes-validations": [
                     {
                         "rule": "self == oldSelf",
@@ -62,8 +80,8 @@ class Database(ApiModel):
                         "rule": "!self.startsWith('pg_')",
                         "message": "a schema whose name begins with pg_ is PostgreSQL's own",
                     },
-                ]
-            }
+                ],
+            },
         ),
     ] = "public"
     """Schema of the database that holds the history table `schema_migrations` and the other
@@ -114,7 +132,14 @@ class Source(ApiModel):
     """Files written in the resource itself, by file name; for small ones (192 KiB in all)."""
 
     revision: (
-        Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+        Annotated[
+            str,
+            StringConstraints(max_length=64),
+            _matching(
+                r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
+                "a revision is a Git commit, such as 4f2c9d1, or a tag",
+            ),
+        ]
         | None
     ) = None
     """Git commit that the files come from, recorded as git_commit_hash in the history."""
@@ -217,16 +242,19 @@ class DatabaseMigrationSpec(ApiModel):
 
     environment: Annotated[
         str,
-        StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+        StringConstraints(min_length=1, max_length=63),
         Field(
+            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
             json_schema_extra={
+                PATTERN_MESSAGE: "an environment's name has lower-case letters, digits and '-', "
+                "such as production",
                 "x-kubernetes-validations": [
                     {
                         "rule": "self == oldSelf",
                         "message": "environment cannot be changed: the database is pinned to it",
                     }
-                ]
-            }
+                ],
+            },
         ),
     ]
     """Name of the environment, such as development, staging or production. It is recorded with
@@ -240,9 +268,10 @@ class DatabaseMigrationSpec(ApiModel):
 
     target_version: Annotated[
         str,
-        StringConstraints(
-            max_length=40,
-            pattern=r"^(latest|0|v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*))$",
+        StringConstraints(max_length=40),
+        _matching(
+            r"^(latest|0|v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*))$",
+            "a target is latest, 0, or a version MAJOR.MINOR.PATCH such as 1.5.0",
         ),
     ] = "latest"
     """Version to be at: `latest`, or one such as 1.5.0, forward or back; 0 undoes everything."""
@@ -267,7 +296,11 @@ class DatabaseMigrationSpec(ApiModel):
     gets a new value."""
 
     verify_interval: Annotated[
-        str, StringConstraints(max_length=32, pattern=r"^(off|([0-9]+(\.[0-9]+)?(s|m|h))+)$")
+        str,
+        StringConstraints(max_length=32),
+        _matching(
+            r"^(off|([0-9]+(\.[0-9]+)?(s|m|h))+)$", "an interval is off, or like 30m, 1h or 24h"
+        ),
     ] = "1h"
     """How often a short status Job asks the database where it stands, so that a restored database
     does not keep yesterday's version in the status; `off` for never."""
