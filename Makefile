@@ -33,6 +33,7 @@ check: .venv ## Format, lint, types, layers, generated files: under a minute
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports --verbose 2>&1 | tail -n 12
 	@$(VENV)/python -m dbmigrate.api.crd --check
+	@$(VENV)/python -m dbmigrate.api.reference --check
 
 ##@ One layer alone
 
@@ -65,6 +66,7 @@ image: .venv ## Build the image from the Dockerfile
 .PHONY: generate format bench clean
 generate: .venv ## Write the generated files: the CRD and its reference
 	@$(VENV)/python -m dbmigrate.api.crd --write
+	@$(VENV)/python -m dbmigrate.api.reference --write
 
 format: .venv ## Format and mend what can be mended by itself
 	@$(VENV)/ruff check --fix --quiet . || true
