@@ -124,10 +124,12 @@ def _install(go: str, module: Path, destination: Path) -> None:
     _, minor, _ = version.split(".")
     stamp = "k8s.io/component-base/version"
     flags = f"-X {stamp}.gitVersion={version} -X {stamp}.gitMajor=1 -X {stamp}.gitMinor={minor}"
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
+    environment["GOBIN"] = str(destination)
     done = subprocess.run(
         [go, "install", "-trimpath", "-ldflags", f"-s -w {flags}", "tool"],
         cwd=module,
-        env={**os.environ, "CGO_ENABLED": "0", "GOBIN": str(destination), "GOFLAGS": "-mod=readonly"},
+        env=environment,
         check=False,
         text=True,
         stderr=subprocess.PIPE,

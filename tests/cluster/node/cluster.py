@@ -98,6 +98,7 @@ def traces(layout: Layout) -> list[str]:
 def kubectl(layout: Layout, *arguments: str, stdin: str | None = None) -> str:
     """Run kubectl as the cluster's administrator; raise NodeError with its words if it fails."""
     command = [str(programs.locate(layout).kubectl), f"--kubeconfig={layout.admin_kubeconfig}"]
+    command.append(f"--cache-dir={layout.run / 'kubectl-cache'}")
     done = subprocess.run(
         [*command, *arguments], input=stdin, check=False, capture_output=True, text=True
     )

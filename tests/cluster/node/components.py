@@ -180,6 +180,9 @@ state = "{SOCKETS / "state"}"
 [plugins.'io.containerd.shim.v1.manager']
   socket_dir = "{SOCKETS / "shims"}"
 
+[plugins.'io.containerd.nri.v1.nri']
+  disable = true
+
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = "overlayfs"
 
@@ -200,6 +203,7 @@ state = "{SOCKETS / "state"}"
   runtime_type = "io.containerd.runc.v2"
 
 [{runtime}.containerd.runtimes.runc.options]
+  Root = "{SOCKETS / "runc"}"
   SystemdCgroup = false
 """
 

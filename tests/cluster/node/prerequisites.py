@@ -49,7 +49,7 @@ def require_machine() -> None:
         )
     if os.geteuid() != 0:
         raise NodeError("A node needs root (it mounts, bridges and starts containers): use sudo.")
-    if not any("overlay" in line for line in Path("/proc/filesystems").open()):
+    if "overlay" not in Path("/proc/filesystems").read_text():
         # It may be a module that is loaded at the first mount: modprobe is allowed to fail.
         subprocess.run(["/sbin/modprobe", "overlay"], check=False, capture_output=True)
 

@@ -35,11 +35,8 @@ class Process:
 
 def find(layout: Layout) -> list[Process]:
     """Return every process, shims included, that executes one of the node's programs."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (program := _program(layout, int(entry.name))):
-            found.append(Process(int(entry.name), program))
-    return found
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [Process(pid, program) for pid in pids if (program := _program(layout, pid))]
 
 
 def foreign_kubernetes(layout: Layout) -> str | None:
@@ -76,7 +73,7 @@ def start(layout: Layout, name: str, command: list[str], path: str) -> subproces
 
 
 def end_all(layout: Layout) -> None:
-    """Kill the node's processes, in order. Its state is thrown away, so nothing needs a farewell."""
+    """Kill the node's processes, in order: its state is thrown away, so none needs a farewell."""
     for program in _STOP_ORDER:
         end(layout, [process for process in find(layout) if process.program == program])
     # A shim that was just being started may appear while its siblings die.
