@@ -30,7 +30,8 @@ from psycopg.rows import tuple_row
 
 from dbmigrate.api.report import IntegrityReport, IntegrityResult
 from dbmigrate.errors import RefusedError, UnreachableError
-from dbmigrate.postgres.integrity_probes import SHOWN, CheckError, Probe, execute, probes
+from dbmigrate.postgres.integrity_kinds import probes
+from dbmigrate.postgres.integrity_probe import SHOWN, CheckError, Probe, execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
