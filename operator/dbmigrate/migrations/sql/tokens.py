@@ -22,6 +22,9 @@ _BLANK = re.compile(rf"(?:[{SPACE}]++|--[^\n\r]*+)*+")
 _LINE_COMMENT = re.compile(r"--[^\n\r]*+")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _IDENT_PART = re.compile(rf"[{IDENT_PART}]")
+_NAME_START = re.compile(rf"[{IDENT_START}]")
+_NAME_REST = re.compile(rf"[{IDENT_PART}]++")
+_PARAMETER = re.compile(r"\$[0-9]*+")
 _DOLLAR_TAG = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*+)?\$")
 _ESCAPE_BODY = re.compile(r"[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+", re.DOTALL)
 _CONTINUED = re.compile(
@@ -128,16 +131,19 @@ def is_escape_quote(sql: str, quote: int, floor: int) -> bool:
 def end_of_dollar(sql: str, start: int, floor: int) -> int:
     """Where what begins with the ``$`` at `start` ends: a ``$tag$`` string, or that character.
 
-    A ``$`` within a name (``a$b$c``) and a parameter (``$1``) open no string.
-    The arguments are those of `is_escape_quote`.
+    A ``$`` within a name (``a$b$c``) and a parameter (``$1``) open no string: they end where
+    the name or the parameter does. The arguments are those of `is_escape_quote`.
     """
-    if start > floor and _IDENT_PART.match(sql, start - 1):
-        return start + 1
+    begin = start
+    while begin > floor and _IDENT_PART.match(sql, begin - 1):
+        begin -= 1
+    if _NAME_START.search(sql, begin, start):
+        return end_of(_NAME_REST.match(sql, start), start)
     tag = _DOLLAR_TAG.match(sql, start)
     if tag is None:
-        return start + 1
+        return end_of(_PARAMETER.match(sql, start), start)
     end = sql.find(tag[0], tag.end())
-    return UNTERMINATED if end == UNTERMINATED else end + len(tag[0])
+    return UNTERMINATED if end == -1 else end + len(tag[0])
 
 
 def fold(word: str) -> str:
