@@ -7,10 +7,11 @@ import subprocess
 import tempfile
 from typing import TYPE_CHECKING
 
-from ..node.images import buildah
-from ..node.prerequisites import which
-from ..node.report import step
-from ..node.settings import Layout, NodeError
+from tests.cluster.node.images import buildah
+from tests.cluster.node.prerequisites import which
+from tests.cluster.node.report import step
+from tests.cluster.node.settings import Layout, NodeError
+
 from .engine import Buildah
 
 if TYPE_CHECKING:

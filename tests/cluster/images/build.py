@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
-import sys
 from pathlib import Path
 
-from ..node.report import say, step
-from ..node.settings import Layout, NodeError
+from tests.cluster.node.report import say, step
+from tests.cluster.node.settings import Layout, NodeError
+
 from .base import ensure_base
 from .engine import Buildah, Docker, Recipe, docker_answers
 
@@ -24,7 +24,14 @@ PROJECT_IMAGE = "localhost/dbmigrate:dev"
 POSTGRES_IMAGE = "localhost/dbmigrate-postgres:15"
 OFFICIAL_POSTGRES_IMAGE = "docker.io/library/postgres:16"
 
-_PROJECT_INPUTS = ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "README.md", "LICENSE")
+_PROJECT_INPUTS = (
+    "Dockerfile",
+    ".dockerignore",
+    "pyproject.toml",
+    "uv.lock",
+    "README.md",
+    "LICENSE",
+)
 
 
 def project_image() -> str:

@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..node import images as node_images
-from ..node.settings import NodeError
+from tests.cluster.node import images as node_images
+from tests.cluster.node.settings import NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,9 @@ class Buildah:
         """Return a label of an image, None if the image or the label is not there."""
         template = f'{{{{index .OCIv1.Config.Labels "{name}"}}}}'
         try:
-            return node_images.buildah("inspect", "--type=image", "--format", template, image) or None
+            return (
+                node_images.buildah("inspect", "--type=image", "--format", template, image) or None
+            )
         except NodeError:
             return None
 

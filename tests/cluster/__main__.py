@@ -1,0 +1,36 @@
+"""`python -m tests.cluster up | down`: the tests' cluster, left running between test runs.
+
+It is the very cluster that pytest finds afterwards: the same name, program and kubeconfig.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.cluster import target
+
+
+def main(arguments: list[str]) -> int:
+    """Bring the cluster up or take it down; return the exit status."""
+    if arguments not in (["up"], ["down"]):
+        print("usage: python -m tests.cluster up | down", file=sys.stderr)  # noqa: T201
+        return 2
+    cluster, found = target.kind_cluster(), target.programs()
+    try:
+        if arguments == ["down"]:
+            if found.own_node or target.is_running(found):
+                cluster.delete()  # type: ignore[no-untyped-call] - pytest-kind has no types
+            return 0
+        if target.is_running(found):
+            target.renew_credentials(found)
+        cluster.create()
+    except subprocess.CalledProcessError as error:
+        return error.returncode  # its own sentence has been printed
+    cluster.ensure_kubectl()  # type: ignore[no-untyped-call]
+    print(f"export KUBECONFIG={found.kubeconfig}\nkubectl: {found.kubectl}")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
