@@ -17,6 +17,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -35,7 +36,7 @@ class EventName(StrEnum):
     STARTED = "started"
     """The run begins: ``{"command", "runner"}``."""
     WAITING = "waiting"
-    """Waiting: ``{"reason": "AdvisoryLock"|"TableLock", "message", "holders": [...]}``."""
+    """``{"reason", "message", "holders": [...]}``; reasons: AdvisoryLock, TableLock, Version."""
     PLAN = "plan"
     """What will run: the :class:`PlanReport`, under ``plan``."""
     MIGRATION_STARTED = "migrationStarted"
@@ -289,46 +290,32 @@ def parse_result(line: str) -> RunResult | None:
         return None
 
 
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
 def termination_message(result: RunResult) -> bytes:
     """The result in at most `TERMINATION_MESSAGE_LIMIT` bytes, the least needed left out first.
 
-    What is left out is said by `RunResult.truncated`; outcome, versions and the
-    failure's place and code always stay.
+    What is left out is said by `RunResult.truncated`. Outcome, exit code, versions and the
+    failure's place and code always stay; texts are cut as far as it takes.
     """
-    steps: tuple[RunResult, ...] = (
-        result,
-        dataclasses.replace(result, history=(), pending_versions=(), truncated=True),
-        dataclasses.replace(
-            result,
-            history=(),
-            pending_versions=(),
-            plan=None,
-            applied=result.applied[-5:],
-            integrity=_brief(result.integrity, 5, 200),
-            truncated=True,
-        ),
-        dataclasses.replace(
-            result,
-            history=(),
-            pending_versions=(),
-            plan=None,
-            applied=(),
-            integrity=_brief(result.integrity, 0, 0),
-            message=_cut(result.message, 300),
-            failure=_brief_failure(result.failure),
-            truncated=True,
-        ),
-    )
-    encoded = b""
-    for each in steps:
-        encoded = result_line(each).encode()
+    for each in _shorter_and_shorter(result):
+        # A file's name may hold bytes that are no UTF-8; JSON has an escape for them.
+        encoded = result_line(each).encode(errors="backslashreplace")
         if len(encoded) <= TERMINATION_MESSAGE_LIMIT:
-            break
-    return encoded
+            return encoded
+    raise AssertionError("every text was cut, and still it is too long")
+
+
+def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
+    yield result
+    result = dataclasses.replace(result, history=(), pending_versions=(), truncated=True)
+    yield result
+    yield dataclasses.replace(
+        result, plan=None, applied=result.applied[-5:], integrity=_brief(result.integrity, 5, 200)
+    )
+    result = dataclasses.replace(
+        result, plan=None, applied=(), integrity=_brief(result.integrity, 0, 0)
+    )
+    for limit in (1000, 300, 150, 80, 40, 20, 10):
+        yield _cut_texts(result, limit)
 
 
 def _brief(report: IntegrityReport | None, results: int, details: int) -> IntegrityReport | None:
@@ -341,12 +328,26 @@ def _brief(report: IntegrityReport | None, results: int, details: int) -> Integr
     )
 
 
-def _brief_failure(failure: Failure | None) -> Failure | None:
-    if failure is None:
-        return None
-    texts = {
-        each.name: _cut(getattr(failure, each.name), 200)
-        for each in dataclasses.fields(failure)
-        if isinstance(getattr(failure, each.name), str)
-    }
-    return dataclasses.replace(failure, **texts)  # type: ignore[arg-type]  # names of str fields
+_NAMES = frozenset(
+    {"command", "code", "sqlstate", "version", "current_version", "target_version", "finished_at"}
+)
+"""Fields that are names, not texts: half a name is another name."""
+_NAME = 64
+"""Characters that are kept of them in any case; our own are shorter."""
+
+
+def _cut_texts(value: T, limit: int) -> T:
+    """A report with each of its texts cut to so many characters, in what it contains too."""
+    changes: dict[str, Any] = {}
+    for each in dataclasses.fields(typing.cast("Any", value)):
+        item = getattr(value, each.name)
+        if dataclasses.is_dataclass(item):
+            changes[each.name] = _cut_texts(item, limit)
+        elif type(item) is str:
+            changes[each.name] = _cut(item, max(limit, _NAME) if each.name in _NAMES else limit)
+    shorter: T = dataclasses.replace(typing.cast("Any", value), **changes)
+    return shorter
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"

@@ -1,0 +1,5 @@
+"""``python -m dbmigrate``."""
+
+from dbmigrate.cli.main import main
+
+main()

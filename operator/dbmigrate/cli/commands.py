@@ -1,0 +1,250 @@
+"""The commands, and the texts that explain them. What they do is `invocation`'s matter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import dbmigrate
+from dbmigrate.cli.invocation import Request, execute
+from dbmigrate.cli.options import FILE, Option, SectionedCommand, SectionedGroup, common_options
+from dbmigrate.cli.parameters import Duration, VersionType
+
+if TYPE_CHECKING:
+    from dbmigrate.migrations.version import Version
+
+CHANGE = "Commands that change the database"
+LOOK = "Commands that only look"
+
+_checks = click.option(
+    "--checks",
+    cls=Option,
+    type=FILE,
+    metavar="FILE",
+    help="Integrity checks (YAML or JSON) to run after the migrations.",
+)
+_expect_plan = click.option(
+    "--expect-plan",
+    cls=Option,
+    metavar="HASH",
+    help="Refuse to run unless the plan has this hash, as `dbmigrate plan` printed it.",
+)
+
+
+@click.group(cls=SectionedGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@common_options
+@click.version_option(dbmigrate.__version__, prog_name="dbmigrate")
+def dbmigrate_group(**_common: Any) -> None:
+    r"""PostgreSQL schema migrations that a team can trust in production.
+
+    Migrations are files vMAJOR.MINOR.PATCH_name.sql in a folder; the way back from
+    each is rollbacks/vMAJOR.MINOR.PATCH_rollback.sql. Each runs in one transaction
+    together with its row in the history, under an advisory lock.
+
+    \b
+    Example:
+      export DATABASE_URL=postgresql://me:secret@localhost/exams
+      dbmigrate status
+      dbmigrate up
+    """
+
+
+@dbmigrate_group.command(cls=SectionedCommand, section=CHANGE)
+@click.option(
+    "--target",
+    cls=Option,
+    type=VersionType(),
+    metavar="VERSION",
+    help="Stop after this version.  [default: the newest]",
+)
+@_expect_plan
+@_checks
+@common_options
+@click.pass_context
+def up(
+    ctx: click.Context,
+    /,
+    target: Version | None,
+    expect_plan: str | None,
+    checks: Path | None,
+    **_common: Any,
+) -> int:
+    r"""Apply all pending migrations, oldest first.
+
+    Each file runs in a transaction of its own. When one fails, it leaves nothing
+    behind, the ones before it stay, and the ones after it are not begun. An applied
+    file that was edited since stops everything before it begins.
+
+    \b
+    Examples:
+      dbmigrate up
+      dbmigrate up --target 1.4.0
+    """
+    return execute(ctx, Request("up", target=target, expect_plan=expect_plan, checks=checks))
+
+
+@dbmigrate_group.command(cls=SectionedCommand, section=CHANGE)
+@click.argument("version", type=VersionType(zero=True))
+@_expect_plan
+@_checks
+@common_options
+@click.pass_context
+def down(
+    ctx: click.Context,
+    /,
+    version: Version,
+    expect_plan: str | None,
+    checks: Path | None,
+    **_common: Any,
+) -> int:
+    r"""Roll back every migration after VERSION, newest first; 0 rolls back all.
+
+    The rollback files may remove tables and the data in them. When the source has no
+    rollback for a version, the one that was kept in the database serves. When one is
+    missing altogether, nothing is begun.
+
+    \b
+    Examples:
+      dbmigrate down 1.4.0
+      dbmigrate down 0
+    """
+    return execute(ctx, Request("down", target=version, expect_plan=expect_plan, checks=checks))
+
+
+@dbmigrate_group.command(cls=SectionedCommand, section=CHANGE)
+@click.argument("version", type=VersionType(zero=True))
+@_expect_plan
+@_checks
+@common_options
+@click.pass_context
+def to(
+    ctx: click.Context,
+    /,
+    version: Version,
+    expect_plan: str | None,
+    checks: Path | None,
+    **_common: Any,
+) -> int:
+    r"""Bring the database to VERSION, forward or back, whichever leads there.
+
+    \b
+    Example:
+      dbmigrate to 1.5.0
+    """
+    return execute(ctx, Request("to", target=version, expect_plan=expect_plan, checks=checks))
+
+
+@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@common_options
+@click.pass_context
+def status(ctx: click.Context, /, **_common: Any) -> int:
+    r"""Show what is applied, what is pending, and the current version.
+
+    Reads the history; changes and creates nothing.
+
+    \b
+    Examples:
+      dbmigrate status
+      dbmigrate status --output json
+    """
+    return execute(ctx, Request("status"))
+
+
+@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@click.option(
+    "--target",
+    cls=Option,
+    type=VersionType(zero=True),
+    metavar="VERSION",
+    help="Plan the way to this version, forward or back.  [default: the newest]",
+)
+@common_options
+@click.pass_context
+def plan(ctx: click.Context, /, target: Version | None, **_common: Any) -> int:
+    r"""Show what would run, and the plan's hash.
+
+    The hash covers the direction, both versions and each file's checksum. `dbmigrate up
+    --expect-plan HASH` runs that plan and no other. Changes and creates nothing.
+
+    \b
+    Examples:
+      dbmigrate plan
+      dbmigrate plan --target 1.3.0 --output json
+    """
+    return execute(ctx, Request("plan", target=target))
+
+
+@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@common_options
+@click.pass_context
+def validate(ctx: click.Context, /, **_common: Any) -> int:
+    r"""Check the files: names, encoding, checksums against the history, syntax.
+
+    The server parses each statement that is still to run; nothing is executed. A table
+    that does not exist yet is no syntax error.
+
+    \b
+    Example:
+      dbmigrate validate
+    """
+    return execute(ctx, Request("validate"))
+
+
+@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@click.option(
+    "--checks",
+    cls=Option,
+    type=FILE,
+    metavar="FILE",
+    help="The list of checks (YAML or JSON).  [default: checks.yaml in the first source]",
+)
+@common_options
+@click.pass_context
+def check(ctx: click.Context, /, checks: Path | None, **_common: Any) -> int:
+    r"""Run the integrity checks: do the data keep the rules?
+
+    Read-only, in one snapshot. Exits with 1 when the database is not healthy.
+
+    \b
+    Example:
+      dbmigrate check --checks migrations/checks.yaml
+    """
+    return execute(ctx, Request("check", checks=checks, default_checks=True))
+
+
+@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@click.option(
+    "--version",
+    "wanted",
+    cls=Option,
+    type=VersionType(),
+    required=True,
+    envvar="DBMIGRATE_VERSION",
+    metavar="VERSION",
+    help="The version that is needed; a later one serves too.",
+)
+@click.option(
+    "--timeout",
+    cls=Option,
+    type=Duration(),
+    default="5m",
+    show_default=True,
+    help="How long to wait.",
+)
+@common_options
+@click.pass_context
+def wait(ctx: click.Context, /, wanted: Version, timeout: float, **_common: Any) -> int:
+    r"""Wait until VERSION, or a later one, is applied.
+
+    For an application's init container. A database that cannot be reached yet, or has
+    no history yet, is waited for too. Exits with 1 when the time is over.
+
+    \b
+    Example:
+      dbmigrate wait --version 1.6.0 --timeout 2m
+    """
+    from dbmigrate.cli.wait import wait_for  # noqa: PLC0415 -- loads psycopg
+
+    return wait_for(ctx, wanted, timeout)

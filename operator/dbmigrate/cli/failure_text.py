@@ -1,0 +1,32 @@
+"""A failure as a person reads it: what, where, what the server said, what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbmigrate.errors import Location
+
+if TYPE_CHECKING:
+    from dbmigrate.api.report import Failure
+    from dbmigrate.cli.terminal import Terminal
+
+
+def write_failure(terminal: Terminal, failure: Failure) -> None:
+    """Write all that is known of a failure, the sentence first."""
+    terminal.line(f"error: {failure.message} [{failure.code}]", "bad")
+    place = Location(failure.file, failure.line, failure.column)
+    if failure.file and (failure.line or not failure.message.startswith(failure.file)):
+        statement = f", statement {failure.statement}" if failure.statement else ""
+        terminal.line(f"  at {place}{statement}")
+    for line in failure.excerpt.splitlines():
+        terminal.line(f"    {line}")
+    if failure.sqlstate:
+        terminal.line(f"  SQLSTATE {failure.sqlstate}")
+    said = ("server", failure.server_message), ("detail", failure.detail)
+    for name, text in (*said, ("server's hint", failure.server_hint)):
+        if text and text not in failure.message:
+            terminal.line(f"  {name}: {text}")
+    if failure.hint:
+        terminal.line(f"  what to do: {failure.hint}", "strong")
+    if failure.transient:
+        terminal.line("  trying again may well succeed", "dim")

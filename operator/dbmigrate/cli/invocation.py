@@ -1,0 +1,110 @@
+"""From a command's options to its exit code: read, resolve, run, tell."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbmigrate.cli.options import common_of
+from dbmigrate.cli.settings import resolve
+from dbmigrate.cli.stopping import StopFile
+from dbmigrate.errors import RefusedError
+from dbmigrate.migrations.source import read_source
+
+if TYPE_CHECKING:
+    import click
+
+    from dbmigrate.api.checks import IntegrityCheck
+    from dbmigrate.cli.app import App
+    from dbmigrate.cli.options import Common
+    from dbmigrate.migrations.source import Source
+    from dbmigrate.migrations.version import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a command asks of the engine, besides the common options."""
+
+    command: str
+    target: Version | None = None
+    expect_plan: str | None = None
+    checks: Path | None = None
+    default_checks: bool = False
+    """Without `checks`, the first source's ``checks.yaml`` is read."""
+
+
+def execute(ctx: click.Context, request: Request) -> int:
+    """Run one command; its exit code.
+
+    Raises:
+        DbmigrateError: what ended it before the engine began.
+        Interrupted: a signal came before the engine began.
+    """
+    app: App = ctx.obj
+    common = common_of(ctx)
+    app.use(request.command, common)
+    with app.interruption.raising():
+        source = read_source(common.source)
+        app.source_digest = source.digest
+        _require_source(common, source)
+        settings = resolve(common, app.process)
+        checks = _checks(request, common)
+        from dbmigrate.postgres.run import RunOptions, run  # noqa: PLC0415 -- loads psycopg
+    for warning in settings.warnings:
+        app.warn(warning)
+    if common.verbose or request.command == "status":
+        app.output.connected_to(settings.connection.place, settings.connection.origin)
+    options = RunOptions(
+        command=request.command,
+        environment=common.environment,
+        history_schema=common.history_schema,
+        target=request.target,
+        applied_by=common.applied_by or default_applied_by(),
+        git_commit=common.git_commit,
+        expect_plan=request.expect_plan,
+        resource_uid=common.resource_uid,
+        resource_generation=common.resource_generation,
+        wait_lock=common.wait_lock,
+        lock_timeout=common.lock_timeout,
+        statement_timeout=common.statement_timeout,
+        connect_timeout=settings.connect_timeout,
+        checks=checks,
+        stop_reason=StopFile(common.stop_file),
+        debug_queries=settings.debug_queries,
+    )
+    result = run(settings.connection, source, options, app.output, app.interruption)
+    return app.finish(result, {str(each.version): each.file for each in source.migrations})
+
+
+def default_applied_by() -> str:
+    """``user@host``; a user without a name (any uid may run in a container) is its number."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _require_source(common: Common, source: Source) -> None:
+    if common.expect_source is not None and common.expect_source != source.digest:
+        raise RefusedError(
+            f"the source is another one than expected: its digest is {source.digest}, "
+            f"expected is {common.expect_source}",
+            code="SourceChanged",
+            hint="the files have changed meanwhile; look again",
+        )
+
+
+def _checks(request: Request, common: Common) -> tuple[IntegrityCheck, ...]:
+    path = request.checks
+    if path is None and request.default_checks:
+        path = common.source[0] / "checks.yaml"
+    if path is None:
+        return ()
+    from dbmigrate.migrations.checks import load_checks  # noqa: PLC0415 -- pydantic and YAML
+
+    return tuple(load_checks(path))

@@ -1,0 +1,291 @@
+"""The options that every command has, accepted before and after the command's name.
+
+Each is also an environment variable, ``DBMIGRATE_`` and its name. What stands after the
+command rules over what stands before it, and both rule over the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from dbmigrate.cli.parameters import Duration
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+WHERE = "Where the database and the migrations are"
+HOW = "How it runs"
+RECORD = "What is recorded in the history"
+SUPERVISOR = "For a supervisor, such as the operator"
+SHOW = "What is shown"
+OWN = "Options of this command"
+SECTIONS = (OWN, WHERE, HOW, RECORD, SHOW, SUPERVISOR)
+
+MAX_HISTORY_SCHEMA = 63
+"""Bytes of an identifier (PostgreSQL manual, 4.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The values of the common options, merged."""
+
+    source: tuple[Path, ...]
+    database: str | None
+    database_on_command_line: bool
+    """The URI was an argument, where every user of the machine reads it."""
+    database_secret: Path | None
+    environment: str | None
+    config: Path
+    history_schema: str
+    wait_lock: float
+    lock_timeout: float
+    statement_timeout: float
+    connect_timeout: float | None
+    git_commit: str | None
+    applied_by: str | None
+    resource_uid: str | None
+    resource_generation: int | None
+    expect_source: str | None
+    stop_file: Path | None
+    termination_message: Path | None
+    output: str
+    verbose: bool
+
+
+class Option(click.Option):
+    """An option that belongs to a section of the help and has its environment variable."""
+
+    def __init__(self, *args: Any, section: str = OWN, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.section = section
+        if self.envvar is None and self.name is not None:
+            self.envvar = f"DBMIGRATE_{self.name.upper()}"
+
+
+FILE = click.Path(path_type=Path)
+_FOLDER = FILE
+
+
+def _option(*names: str, section: str, **kwargs: Any) -> Callable[[F], F]:
+    return click.option(*names, cls=Option, section=section, **kwargs)
+
+
+_COMMON: tuple[Callable[[Any], Any], ...] = (
+    _option(
+        "--source",
+        section=WHERE,
+        multiple=True,
+        type=_FOLDER,
+        metavar="DIR",
+        default=[Path("migrations")],
+        show_default=False,
+        help="Folder of migrations; may be given several times.  [default: migrations]",
+    ),
+    _option(
+        "--database",
+        section=WHERE,
+        metavar="URI",
+        help="The database, as postgresql://user@host/dbname, without its password.",
+    ),
+    _option(
+        "--database-secret",
+        section=WHERE,
+        type=_FOLDER,
+        metavar="DIR",
+        help="The database, as a mounted Kubernetes Secret: uri, or host, port, dbname …",
+    ),
+    _option(
+        "--environment",
+        section=WHERE,
+        metavar="NAME",
+        help="Recorded in the history; its file in the configuration's folder is read.",
+    ),
+    _option(
+        "--config",
+        section=WHERE,
+        type=_FOLDER,
+        metavar="DIR",
+        default=Path("config"),
+        show_default=False,
+        help="Folder that holds environments/NAME.env.  [default: config]",
+    ),
+    _option(
+        "--history-schema",
+        section=WHERE,
+        metavar="NAME",
+        default="public",
+        show_default=True,
+        help="Schema of the bookkeeping tables.",
+    ),
+    _option(
+        "--connect-timeout",
+        section=HOW,
+        type=Duration(),
+        help="How long one attempt to connect may take.  [default: 10s]",
+    ),
+    _option(
+        "--wait-lock",
+        section=HOW,
+        type=Duration(),
+        default="1m",
+        show_default=True,
+        help="How long to wait for another runner to finish.",
+    ),
+    _option(
+        "--lock-timeout",
+        section=HOW,
+        type=Duration(),
+        default="5s",
+        show_default=True,
+        help="How long a statement may wait for a table's lock before its file is tried again.",
+    ),
+    _option(
+        "--statement-timeout",
+        section=HOW,
+        type=Duration(),
+        default="0",
+        help="How long one statement may take.  [default: 0, without end]",
+    ),
+    _option(
+        "--git-commit",
+        section=RECORD,
+        metavar="REV",
+        envvar=["DBMIGRATE_GIT_COMMIT", "GITHUB_SHA", "CI_COMMIT_SHA"],
+        help="The commit that the migrations come from; GITHUB_SHA and CI_COMMIT_SHA serve too.",
+    ),
+    _option(
+        "--applied-by",
+        section=RECORD,
+        metavar="TEXT",
+        help="Who applies.  [default: user@host]",
+    ),
+    _option(
+        "--output",
+        section=SHOW,
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Text for people, or one JSON object a line with the result as the last line.",
+    ),
+    _option(
+        "--verbose",
+        "-v",
+        section=SHOW,
+        is_flag=True,
+        help="Also show where the connection comes from, and each statement's place.",
+    ),
+    _option(
+        "--expect-source",
+        section=SUPERVISOR,
+        metavar="DIGEST",
+        help="Refuse to run when the source's digest is another one.",
+    ),
+    _option(
+        "--resource-uid",
+        section=SUPERVISOR,
+        metavar="UID",
+        help="The resource on whose behalf this runs; recorded in the history.",
+    ),
+    _option(
+        "--resource-generation",
+        section=SUPERVISOR,
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="The resource's generation; an older one than recorded is refused.",
+    ),
+    _option(
+        "--stop-file",
+        section=SUPERVISOR,
+        type=FILE,
+        metavar="FILE",
+        help="Looked at between two files: not empty means stop. Its text is the reason.",
+    ),
+    _option(
+        "--termination-message",
+        section=SUPERVISOR,
+        type=FILE,
+        metavar="FILE",
+        help="Write the result there, in at most 4,096 bytes.",
+    ),
+)
+
+
+def common_options(function: F) -> F:
+    """Give a command all common options."""
+    for each in reversed(_COMMON):
+        function = each(function)
+    return function
+
+
+def common_of(ctx: click.Context) -> Common:
+    """The common options' values: the command's, else the group's, else the environment's."""
+    parent = ctx.parent
+    values: dict[str, Any] = {}
+    on_command_line: set[str] = set()
+    for name in Common.__dataclass_fields__:
+        if name == "database_on_command_line":
+            continue
+        chosen = ctx
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            on_command_line.add(name)
+        elif parent and parent.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            on_command_line.add(name)
+            chosen = parent
+        values[name] = chosen.params[name]
+    # Of two ways to name the database, the one that was typed rules over the environment's.
+    for typed, other in (("database", "database_secret"), ("database_secret", "database")):
+        if typed in on_command_line and other not in on_command_line:
+            values[other] = None
+    return Common(database_on_command_line="database" in on_command_line, **values)
+
+
+class SectionedCommand(click.Command):
+    """A command that belongs to a section, and whose help shows its options by section."""
+
+    def __init__(self, *args: Any, section: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.section = section
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, each under its section's heading."""
+        _write_options(self, ctx, formatter)
+
+
+class SectionedGroup(click.Group):
+    """The group: its help shows the commands by section, then the common options."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by section, then the options by theirs."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            heading = getattr(command, "section", "")
+            sections.setdefault(heading, []).append((name, command.get_short_help_str(80)))
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+        _write_options(self, ctx, formatter)
+
+
+def _write_options(
+    command: click.Command, ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    for section in SECTIONS:
+        records = [
+            record
+            for param in command.get_params(ctx)
+            if getattr(param, "section", OWN) == section
+            and (record := param.get_help_record(ctx)) is not None
+        ]
+        if records:
+            with formatter.section(section):
+                formatter.write_dl(records)
+    formatter.write_paragraph()
+    formatter.write_text(
+        "Each option is also an environment variable: DBMIGRATE_ and its name, such as "
+        "DBMIGRATE_LOCK_TIMEOUT."
+    )

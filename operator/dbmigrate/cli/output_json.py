@@ -1,0 +1,33 @@
+"""One JSON object a line on stdout: events as they happen, the result last (see `api.report`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dbmigrate.api.report import EventName, RunResult, result_line, to_json
+from dbmigrate.cli.results import now
+
+if TYPE_CHECKING:
+    from dbmigrate.cli.streams import SafeStream
+
+
+class JsonOutput:
+    """Output for machines. Each line is written whole and at once."""
+
+    def __init__(self, stream: SafeStream) -> None:
+        self._stream = stream
+
+    def emit(self, event: EventName, **data: object) -> None:
+        """Write one event's line, with its time."""
+        line = {"event": event.value, "time": now(), **{k: to_json(v) for k, v in data.items()}}
+        self._stream.line(json.dumps(line, ensure_ascii=False, default=str))
+
+    def connected_to(self, target: str, origin: str) -> None:
+        """Nothing: which database it is belongs to people's output."""
+
+    def result(self, result: RunResult, files: Mapping[str, str]) -> None:
+        """Write the last line."""
+        del files
+        self._stream.line(result_line(result))

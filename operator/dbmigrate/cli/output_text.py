@@ -1,0 +1,220 @@
+"""A run as people read it: progress on stdout, warnings and errors on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from dbmigrate.api.report import (
+    Direction,
+    EventName,
+    IntegrityReport,
+    IntegrityResult,
+    MigrationRecord,
+    Outcome,
+    PlanReport,
+    RunResult,
+)
+from dbmigrate.cli.failure_text import write_failure
+from dbmigrate.cli.parameters import format_duration
+from dbmigrate.cli.terminal import Terminal
+
+_STATES = {"completed": "applied"}
+_SHORT_HASH = 12
+
+
+class TextOutput:
+    """Output for people.
+
+    Args:
+        out: for what was asked.
+        err: for warnings and errors.
+        verbose: also statements, and where the connection comes from.
+        live: something that moves is welcome on `out`.
+    """
+
+    def __init__(self, out: Terminal, err: Terminal, *, verbose: bool, live: bool) -> None:
+        self._out = out
+        self._err = err
+        self._verbose = verbose
+        self._live = live
+
+    def emit(self, event: EventName, **data: Any) -> None:
+        """Show one event, if it is worth a person's eyes."""
+        match event:
+            case EventName.MIGRATION_STARTED:
+                self._started(data)
+            case EventName.MIGRATION_COMPLETED:
+                self._completed(data)
+            case EventName.STATEMENT:
+                self._statement(data)
+            case EventName.WAITING:
+                self._waiting(data)
+            case EventName.NOTICE:
+                self._notice(str(data.get("severity", "NOTICE")), str(data.get("message", "")))
+            case EventName.WARNING:
+                self._err.line(f"warning: {data.get('message', '')}", "warn")
+            case EventName.CHECK:
+                self._check(cast("IntegrityResult", data["check"]))
+            case EventName.STARTED | EventName.PLAN | EventName.RESULT:
+                pass  # the result tells them
+
+    def connected_to(self, target: str, origin: str) -> None:
+        """Say which database it is, and who said so."""
+        self._out.line(f"Database {target} (from {origin})", "dim")
+
+    def result(self, result: RunResult, files: Mapping[str, str]) -> None:
+        """Show what came out.
+
+        Args:
+            result: the run's result.
+            files: the source's files by version.
+        """
+        self._out.progress("")
+        match result.command:
+            case "status" if result.database_known:
+                self._status(result, files)
+            case "plan" if result.plan is not None:
+                self._plan(result.plan)
+            case "up" | "down" | "to" if result.outcome is Outcome.SUCCEEDED:
+                self._summary(result)
+            case _ if result.outcome is Outcome.SUCCEEDED:
+                self._out.line(result.message, "good")
+        if result.integrity is not None:
+            self._integrity(result.integrity)
+        self._end(result)
+
+    def _started(self, data: Mapping[str, Any]) -> None:
+        text = f"[{data['number']}/{data['of']}] {data['file']}"
+        if self._live:
+            self._out.progress(text)
+        else:
+            self._out.line(f"{text} …")
+
+    def _completed(self, data: Mapping[str, Any]) -> None:
+        record = cast("MigrationRecord", data["migration"])
+        self._out.progress("")
+        verb = "rolled back" if record.type is Direction.ROLLBACK else "applied"
+        took = format_duration((record.execution_time_ms or 0) / 1000)
+        self._out.line(f"[{data['number']}/{data['of']}] {record.file} {verb} in {took}", "good")
+
+    def _statement(self, data: Mapping[str, Any]) -> None:
+        if not self._verbose:
+            return
+        place = f"{data['file']}:{data['line']}"
+        self._out.line(f"      {place} statement {data['number']}/{data['of']}", "dim")
+
+    def _waiting(self, data: Mapping[str, Any]) -> None:
+        message = str(data.get("message", ""))
+        if data.get("reason") == "Version":  # what `wait` is there for
+            show = self._out.progress if self._live else self._out.line
+            show(message)
+            return
+        self._err.line(f"waiting: {message}", "warn")
+        for holder in data.get("holders", ()):
+            self._err.line(f"         {_holder(holder)}", "dim")
+
+    def _notice(self, severity: str, message: str) -> None:
+        style = "dim" if severity in {"NOTICE", "INFO", "LOG", "DEBUG"} else "warn"
+        self._out.line(f"      {severity.lower()}: {message}", style)
+
+    def _check(self, check: IntegrityResult) -> None:
+        if check.status != "PASS":
+            self._out.line(f"check {check.check}: {check.status}", "bad")
+
+    def _status(self, result: RunResult, files: Mapping[str, str]) -> None:
+        rows = [_history_row(record) for record in result.history]
+        failed = {
+            record.version: row
+            for record, row in zip(result.history, rows, strict=True)
+            if record.status == "failed"
+        }
+        rows += [
+            (version, files.get(version, ""), "pending", "", "", "")
+            for version in result.pending_versions
+            if version not in failed
+        ]
+        older = result.history_total - len(result.history)
+        if older > 0:
+            self._out.line(f"({older} older migrations are not shown)", "dim")
+        if rows:
+            headers = ("VERSION", "FILE", "STATE", "APPLIED AT (UTC)", "TIME", "BY")
+            self._out.table(headers, rows)
+        current = result.current_version or "none, nothing is applied"
+        self._out.line(f"CURRENT {current}, {result.pending} pending", "strong")
+        if result.pending:
+            self._out.line("`dbmigrate plan` shows what would run, `dbmigrate up` runs it", "dim")
+
+    def _plan(self, plan: PlanReport) -> None:
+        if not plan.steps:
+            self._out.line(f"Nothing to do: current version {plan.from_version or 'none'}", "good")
+        else:
+            word = "apply" if plan.direction is Direction.FORWARD else "roll back"
+            self._out.table(
+                ("", "VERSION", "FILE", "SHA-256"),
+                [(word, step.version, step.file, step.checksum) for step in plan.steps],
+            )
+            self._out.line(f"{_span(plan)}, {_count(len(plan.steps), 'file')}", "strong")
+        self._out.line(f"PLAN {plan.hash}")
+
+    def _summary(self, result: RunResult) -> None:
+        current = f"current version {result.current_version or 'none'}"
+        took = format_duration(result.duration_ms / 1000)
+        if not result.applied:
+            self._out.line(f"Nothing to do: {current}", "good")
+            return
+        back = result.applied[-1].type is Direction.ROLLBACK
+        verb = "rolled back" if back else "applied"
+        count = _count(len(result.applied), "migration")
+        self._out.line(f"{count} {verb} in {took}: {current}", "good")
+
+    def _integrity(self, report: IntegrityReport) -> None:
+        self._out.table(
+            ("CHECK", "RESULT", "SEVERITY", "RECORDS", "DETAILS"),
+            [
+                (each.check, each.status, each.severity, str(each.affected_records), each.details)
+                for each in report.results
+            ],
+        )
+        style = "good" if report.healthy else "bad"
+        self._out.line(f"INTEGRITY {report.summary}", style)
+
+    def _end(self, result: RunResult) -> None:
+        if result.outcome is Outcome.SUCCEEDED:
+            return
+        if result.failure is not None:
+            write_failure(self._err, result.failure)
+        else:
+            self._err.line(f"{result.outcome.value.lower()}: {result.message}", "warn")
+        if result.command in {"up", "down", "to"} and result.database_known:
+            done = _count(len(result.applied), "file")
+            current = result.current_version or "none"
+            self._err.line(
+                f"{done} done before that; current version {current}, {result.pending} pending"
+            )
+
+
+def _history_row(record: MigrationRecord) -> tuple[str, ...]:
+    ms = record.execution_time_ms
+    return (
+        record.version,
+        record.file,
+        _STATES.get(record.status, record.status.replace("_", " ")),
+        record.applied_at[:19].replace("T", " "),
+        "" if ms is None else format_duration(ms / 1000),
+        record.applied_by,
+    )
+
+
+def _span(plan: PlanReport) -> str:
+    return f"{plan.from_version or 'empty'} → {plan.to_version or 'empty'}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _holder(holder: object) -> str:
+    if isinstance(holder, Mapping):
+        return ", ".join(f"{key} {value}" for key, value in holder.items() if value)
+    return str(holder)

@@ -1,0 +1,96 @@
+"""Kinds of values on the command line: durations and versions."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from dbmigrate.errors import UsageError
+from dbmigrate.migrations.version import Version
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile(
+    r"(?:(?P<h>\d{1,6})h)?(?:(?P<m>\d{1,6})m)?(?:(?P<s>\d{1,6}(?:\.\d{1,6})?)s)?(?:(?P<ms>\d{1,9})ms)?",
+    re.ASCII,
+)
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
+MAX_DURATION = 7 * 24 * 3600.0
+"""Seconds; PostgreSQL's own timeouts end at 24 days, and a week is a mistake already."""
+
+
+def parse_duration(text: str) -> float:
+    """Seconds from ``30s``, ``5m``, ``1h30m``, ``500ms``, or a plain number of seconds.
+
+    Raises:
+        ValueError: it is no such text, or more than `MAX_DURATION`.
+    """
+    text = text.strip()
+    if _SECONDS.fullmatch(text):
+        seconds = float(text)
+    else:
+        match = _DURATION.fullmatch(text)
+        if match is None or not text:
+            raise ValueError(
+                f"{text!r} is not a duration: write 30s, 5m, 1h30m, 500ms, or plain seconds"
+            )
+        seconds = sum(float(match[unit] or 0) * factor for unit, factor in _UNITS.items())
+    if seconds > MAX_DURATION:
+        raise ValueError(f"{text!r} is more than {format_duration(MAX_DURATION)}")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """A duration for people: ``850 ms``, ``4.2 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:  # noqa: PLR2004 -- a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 -- an hour
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min"
+
+
+class Duration(click.ParamType[float]):
+    """A duration, as seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds from the text; a number is taken as it is (a default)."""
+        if isinstance(value, int | float):
+            return float(value)
+        try:
+            return parse_duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class VersionType(click.ParamType[Version]):
+    """A migration's version; where `zero` is given, ``0`` is the empty database."""
+
+    name = "version"
+
+    def __init__(self, *, zero: bool = False) -> None:
+        self._zero = zero
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Version:
+        """A `Version` from ``1.4.0``, ``v1.4.0`` or, where it may be, ``0``."""
+        if isinstance(value, Version):
+            return value
+        text = str(value)
+        if self._zero and text == "0":
+            return Version(0, 0, 0)
+        try:
+            version = Version.parse(text)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if version == Version(0, 0, 0) and not self._zero:
+            raise UsageError("0.0.0 is no migration's version", code="UnknownVersion")
+        return version

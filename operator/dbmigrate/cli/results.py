@@ -1,0 +1,45 @@
+"""Errors of the command line itself, in the shape of a run's result.
+
+A supervisor reads one shape, whether a statement failed or an option was misspelt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+
+from dbmigrate.api.report import RunResult
+from dbmigrate.errors import DbmigrateError
+
+SOURCE_CHANGED = "SourceChanged"
+"""The files are being replaced right now: the same run may well succeed a moment later."""
+
+
+def result_of(
+    error: DbmigrateError,
+    *,
+    command: str,
+    environment: str | None = None,
+    source_digest: str = "",
+) -> RunResult:
+    """A result for what ended before the database was touched."""
+    from dbmigrate.postgres.failures import failure_of, outcome_of  # noqa: PLC0415 -- loads psycopg
+
+    failure = failure_of(error, touched=False)
+    if failure.code == SOURCE_CHANGED:
+        failure = dataclasses.replace(failure, transient=True)
+    return RunResult(
+        command=command,
+        outcome=outcome_of(error),
+        exit_code=error.exit_code,
+        finished_at=now(),
+        message=error.message.partition("\n")[0],
+        environment=environment,
+        source_digest=source_digest,
+        failure=failure,
+    )
+
+
+def now() -> str:
+    """The time, RFC 3339 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

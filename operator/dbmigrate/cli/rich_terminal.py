@@ -1,0 +1,68 @@
+"""Colours, tables and a spinner with its clock, by rich; loaded on a terminal only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from rich import box
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from dbmigrate.cli.terminal import clean
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from dbmigrate.cli.streams import SafeStream
+
+STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "dim": "dim", "strong": "bold"}
+_CELLS = {
+    "applied": "green",
+    "pending": "yellow",
+    "failed": "bold red",
+    "PASS": "green",
+    "FAIL": "bold red",
+    "ERROR": "bold red",
+}
+
+
+class RichTerminal:
+    """A person's terminal."""
+
+    def __init__(self, stream: SafeStream) -> None:
+        self._console = Console(
+            file=cast("TextIO", stream), highlight=False, markup=False, emoji=False
+        )
+        self._progress: Progress | None = None
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Write the text in its style, above the spinner if there is one."""
+        self._console.print(Text(clean(text), style=STYLES.get(style, "")), soft_wrap=True)
+
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write a table without lines between its rows."""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for header in headers:
+            table.add_column(header, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(clean(cell), style=_CELLS.get(cell, "")) for cell in row))
+        self._console.print(table)
+
+    def progress(self, text: str) -> None:
+        """A spinner, the text, and how long it has been going on."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+        if text:
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                TimeElapsedColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._progress.add_task(clean(text), total=None)
+            self._progress.start()

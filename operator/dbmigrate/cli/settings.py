@@ -1,0 +1,206 @@
+"""Where the database is: one place that knows every source of a connection and their order.
+
+The first that says anything is taken, and nothing is mixed from several:
+
+1. ``--database`` or ``--database-secret`` (or their variables; both at once is an error)
+2. ``DATABASE_URL``
+3. the ``DB_*`` keys of ``config/environments/NAME.env``, by ``--environment NAME``
+4. the ``DB_*`` keys of the process's environment
+5. libpq's own ``PG*`` variables
+
+What the taken source leaves open, libpq fills from its ``PG*`` variables, password file
+and defaults, as it does for psql. When nothing names a database the run is refused: a
+guess could be the wrong one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbmigrate.cli.environment import (
+    FLAG_KEYS,
+    EnvironmentSettings,
+    check_name,
+    read_environment_file,
+    read_process,
+)
+from dbmigrate.errors import UsageError
+
+if TYPE_CHECKING:
+    from dbmigrate.cli.options import Common
+    from dbmigrate.postgres.connection import ConnectionSettings
+
+DEFAULT_CONNECT_TIMEOUT = 10.0
+"""Seconds."""
+
+NAMING_VARIABLES = ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGDATABASE")
+"""Any of these libpq variables says which database is meant (PostgreSQL manual, 34.15)."""
+
+NOT_ENFORCED: Mapping[str, tuple[bool, str]] = {
+    "MIGRATION_REQUIRE_APPROVAL": (True, "nobody is asked for an approval"),
+    "MIGRATION_AUTO_APPLY": (False, "`up` applies without asking"),
+    "BACKUP_ENABLED": (True, "no backup is made"),
+    "BACKUP_VERIFICATION": (True, "no backup is verified"),
+    "AUDIT_LOGGING": (True, "nothing is written but the history"),
+}
+"""Rules that this release knows but does not enforce: the value that asks for it, and what
+happens instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line and the environment say about a run's database."""
+
+    connection: ConnectionSettings
+    connect_timeout: float
+    """Seconds."""
+    debug_queries: bool
+    warnings: tuple[str, ...]
+
+
+def resolve(common: Common, process: Mapping[str, str]) -> Settings:
+    """Find the connection, by the order above.
+
+    Args:
+        common: the options.
+        process: the process's environment variables.
+
+    Raises:
+        UsageError: two sources of the same rank, a password on the command line
+            (PasswordOnCommandLine), no database named (NoDatabase), an unknown
+            environment (UnknownEnvironment), or what a source itself finds wrong.
+    """
+    from dbmigrate.postgres.connection import ConnectionSettings  # noqa: PLC0415 -- loads psycopg
+
+    file_path, file = _environment_file(common, process)
+    source = (
+        _by_option(common)
+        or _by_url(process)
+        or (file and file.params and (dict(file.params), str(file_path)))
+        or _by_process(common, process, file_path)
+    )
+    params, origin = source
+    rules, warnings = _process_flags(process)
+    rules.update((file.flags or {}) if file else {})
+    warnings += [
+        f"{key}={str(rules[key]).lower()} is not enforced by this release: {instead}"
+        for key, (asks, instead) in NOT_ENFORCED.items()
+        if rules.get(key) is asks
+    ]
+    if file and file.params and origin != str(file_path):
+        warnings.append(f"the connection comes from {origin}, not from {file_path}")
+    timeout = _connect_timeout(common, params, file, process)
+    return Settings(
+        ConnectionSettings(params=params, origin=origin),
+        connect_timeout=timeout,
+        debug_queries=rules.get("DEBUG_QUERIES", False),
+        warnings=tuple(warnings),
+    )
+
+
+def _environment_file(
+    common: Common, process: Mapping[str, str]
+) -> tuple[Path, EnvironmentSettings | None]:
+    if common.environment is None:
+        return Path(), None
+    folder = common.config / "environments"
+    path = folder / f"{check_name(common.environment)}.env"
+    try:
+        exists = path.exists()
+    except OSError:
+        exists = True  # reading it tells what is wrong
+    return path, read_environment_file(path, process) if exists else None
+
+
+def _by_option(common: Common) -> tuple[dict[str, str], str] | None:
+    if common.database is not None and common.database_secret is not None:
+        raise UsageError(
+            "both --database and --database-secret are given",
+            hint="give one of them; their variables DBMIGRATE_DATABASE and "
+            "DBMIGRATE_DATABASE_SECRET count too",
+        )
+    if common.database_secret is not None:
+        from dbmigrate.cli.secret import read_secret  # noqa: PLC0415 -- only where it is used
+
+        return read_secret(common.database_secret), f"Secret folder {common.database_secret}"
+    if common.database is None:
+        return None
+    from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
+    from dbmigrate.postgres.unreachable import SECRETS  # noqa: PLC0415 -- as above
+
+    origin = "--database" if common.database_on_command_line else "DBMIGRATE_DATABASE"
+    params = parse_conninfo(common.database, origin=origin)
+    if common.database_on_command_line and params.keys() & SECRETS:
+        raise UsageError(
+            "--database holds a password, which every user of this machine can read there",
+            code="PasswordOnCommandLine",
+            hint="leave it out, and give it by PGPASSWORD, a password file (~/.pgpass or "
+            "PGPASSFILE), DATABASE_URL, or a Secret's folder (--database-secret)",
+        )
+    return params, origin
+
+
+def _by_url(process: Mapping[str, str]) -> tuple[dict[str, str], str] | None:
+    text = process.get("DATABASE_URL")
+    if not text:
+        return None
+    from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
+
+    return parse_conninfo(text, origin="DATABASE_URL"), "DATABASE_URL"
+
+
+def _by_process(
+    common: Common, process: Mapping[str, str], file_path: Path
+) -> tuple[dict[str, str], str]:
+    folder = common.config / "environments"
+    if common.environment is not None and folder.is_dir() and not file_path.exists():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.env")))
+        raise UsageError(
+            f"environment {common.environment}: there is no {file_path}",
+            code="UnknownEnvironment",
+            hint=f"{folder} has {known or 'no file at all'}",
+        )
+    params = dict(read_process(process).params)
+    if params:
+        return params, "DB_* variables"
+    named = [name for name in NAMING_VARIABLES if process.get(name)]
+    if not named:
+        raise UsageError(
+            "no database is named",
+            code="NoDatabase",
+            hint="give --database, --database-secret, DATABASE_URL, --environment with its "
+            "file, DB_HOST …, or PGHOST and PGDATABASE",
+        )
+    return {}, "PG* variables"
+
+
+def _process_flags(process: Mapping[str, str]) -> tuple[dict[str, bool], list[str]]:
+    """Flags of the process. Their names are common: another program's value is only a warning."""
+    flags: dict[str, bool] = {}
+    warnings: list[str] = []
+    for key in FLAG_KEYS:
+        try:
+            flags.update(read_process({key: process.get(key, "")}).flags or {})
+        except UsageError as error:
+            warnings.append(f"{error.message}; it is taken as not set")
+    return flags, warnings
+
+
+def _connect_timeout(
+    common: Common,
+    params: dict[str, str],
+    file: EnvironmentSettings | None,
+    process: Mapping[str, str],
+) -> float:
+    if common.connect_timeout is not None:
+        params.pop("connect_timeout", None)  # in the URI it would rule over the option
+        return common.connect_timeout
+    if params.get("connect_timeout", "").isdecimal():
+        return float(params["connect_timeout"])
+    if file is not None and file.connect_timeout is not None:
+        return file.connect_timeout
+    only_timeout = {"DB_TIMEOUT": process.get("DB_TIMEOUT", "")}
+    return read_process(only_timeout).connect_timeout or DEFAULT_CONNECT_TIMEOUT
