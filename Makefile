@@ -6,7 +6,6 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv/bin
-NODE := $(VENV)/python -m tests.cluster.node
 PYTEST := $(VENV)/python -m pytest
 ARGS ?=
 
@@ -53,13 +52,13 @@ test-cluster: .venv ## The operator, on a real Kubernetes node with real pods
 
 .PHONY: cluster-up cluster-down image
 cluster-up: .venv ## Start a cluster and leave it running between test runs
-	@$(NODE) create cluster
+	@$(VENV)/python -m tests.cluster up
 
 cluster-down: .venv ## Stop it and remove all that it made
-	@$(NODE) delete cluster
+	@$(VENV)/python -m tests.cluster down
 
 image: .venv ## Build the image from the Dockerfile
-	@$(VENV)/python -m tests.cluster.images
+	@$(VENV)/python -m tests.cluster.images dbmigrate
 
 ##@ Now and then
 

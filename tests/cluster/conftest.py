@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cluster import operator as operator_module
 from tests.cluster import target
 from tests.cluster.images import build
 from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.migration import Migration
+from tests.cluster.operator import Operator
 from tests.cluster.postgres import Database, Server, Servers
 
 if TYPE_CHECKING:
@@ -154,3 +157,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
                 text = str(error)
             report.sections.append((f"kubectl {' '.join(arguments)}", text))
     return report
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: target.Cluster, image: str) -> Operator:
+    """The operator, installed by the chart for the whole session, from the image of this tree."""
+    installed = Operator(cluster.kubectl.within(operator_module.NAMESPACE), image)
+    installed.install()
+    installed.restart()
+    return installed
+
+
+@pytest.fixture
+def migration(kubectl: Kubectl, database: Database, operator: Operator) -> Migration:  # noqa: ARG001
+    """A DatabaseMigration `exams` for a new database; not applied yet."""
+    return Migration(kubectl)

@@ -1,0 +1,58 @@
+"""Two operators at once do no harm."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.migration import Migration, tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cluster.kubectl import Kubectl
+    from tests.cluster.operator import Operator
+    from tests.cluster.postgres import Server
+
+COUNT = 20
+
+
+@pytest.fixture
+def two_operators(operator: Operator) -> Iterator[None]:
+    """Two operators for the time of a test."""
+    operator.scale(2)
+    yield
+    operator.scale(1)
+
+
+@pytest.mark.usefixtures("two_operators")
+def test_two_operators_make_one_job_for_each_step(
+    kubectl: Kubectl, shared_postgres: Server
+) -> None:
+    """20 resources, two operators: one Job and one row in the history for each."""
+    migrations, databases = [], []
+    for number in range(COUNT):
+        made = shared_postgres.create_database()
+        databases.append(made)
+        kubectl.apply(made.secret(f"db-{number}"))
+        each = Migration(kubectl, name=f"m{number}", secret=f"db-{number}")
+        each.files(tables(2))
+        migrations.append(each)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda each: each.apply(), migrations))
+        list(
+            pool.map(
+                lambda each: each.await_phase("Succeeded", version="1.2.0", timeout=120),
+                migrations,
+            )
+        )
+
+    for each, database in zip(migrations, databases, strict=True):
+        assert len(each.jobs()) == 1
+        rows = database.query("SELECT version, status FROM schema_migrations ORDER BY id")
+        assert rows == [("1.1.0", "completed"), ("1.2.0", "completed")]
+    for database in databases:
+        shared_postgres.drop_database(database)
