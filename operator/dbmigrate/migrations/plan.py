@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -60,18 +60,29 @@ class Plan:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over direction, from, to, and each step's version and file checksum.
+        """See `plan_hash`."""
+        steps = [(step.version, step.checksum) for step in self.steps]
+        return plan_hash(self.direction, self.from_version, self.to_version, steps)
 
-        64 hexadecimal digits. File names are left out: what is approved is what runs.
-        """
-        content = {
-            "direction": self.direction.value,
-            "from": _text(self.from_version),
-            "to": _text(self.to_version),
-            "steps": [[str(step.version), step.checksum] for step in self.steps],
-        }
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+
+def plan_hash(
+    direction: Direction,
+    from_version: Version | None,
+    to_version: Version | None,
+    steps: Iterable[tuple[Version, str]],
+) -> str:
+    """SHA-256 over direction, from, to, and each step's version and file checksum.
+
+    64 hexadecimal digits. File names are left out: what is approved is what runs.
+    """
+    content = {
+        "direction": direction.value,
+        "from": _text(from_version),
+        "to": _text(to_version),
+        "steps": [[str(version), checksum] for version, checksum in steps],
+    }
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _text(version: Version | None) -> str | None:

@@ -1,0 +1,265 @@
+"""One file in one transaction, with its history row in it: both or neither.
+
+Two round trips for a file. The first clears the session, begins, takes the lock for the
+transaction and executes every statement; its replies are looked at. Only then the second
+one writes the history row and commits, so that a runner that died has committed nothing.
+What the file did to the session (SET ROLE, search_path, timeouts) is undone before the
+row is written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from psycopg.pq import TransactionStatus
+
+from dbmigrate.errors import MigrationFailedError, RefusedError
+from dbmigrate.migrations.statements import Statement
+from dbmigrate.postgres import lock
+from dbmigrate.postgres.failures import connection_lost, statement_failed
+from dbmigrate.postgres.session import (
+    SYNC,
+    Batch,
+    ConnectionLostError,
+    Reply,
+    Request,
+    ServerError,
+    Session,
+)
+
+if TYPE_CHECKING:
+    from dbmigrate.postgres.prerequisites import Script
+
+_ENDED: Final = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "START TRANSACTION", "PREPARE TRANSACTION"})
+
+_CLEAR: Final = tuple(
+    Request(text)
+    for text in (
+        "reset session authorization",
+        "reset role",
+        "close all",
+        "unlisten *",
+        "deallocate all",
+        "discard temp",
+        "discard sequences",
+    )
+)
+"""What DISCARD ALL does (PostgreSQL manual), but for the advisory locks and the settings."""
+_RESTORE: Final = (
+    Request("reset session authorization"),
+    Request("reset role"),
+    Request("reset all"),
+)
+_OUR_PATH: Final = Request("set local search_path = pg_catalog")
+_BEGIN: Final = (
+    Request("begin"),
+    Request(f"{lock.TRY_IN_TRANSACTION}, pg_catalog.pg_current_xact_id()", keep_rows=True),
+)
+_SAME_TRANSACTION: Final = (
+    "select 1 operator(pg_catalog./) "
+    "pg_catalog.int4(pg_catalog.pg_current_xact_id()::pg_catalog.text operator(pg_catalog.=) $1), "
+    f"pg_catalog.pg_try_advisory_lock({lock.KEY})"
+)
+"""Divides by zero in any other transaction; and has the session's lock again, whatever the file
+dropped: there is no gap, because the transaction still holds it."""
+_AT_ONCE: Final = Request("set constraints all immediate")
+_COMMIT: Final = Request("commit")
+_DIVISION_BY_ZERO: Final = "22012"
+
+
+class CommitInDoubtError(Exception):
+    """The connection broke after COMMIT was sent: the history alone can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A file is in the database, and so is its row."""
+
+    milliseconds: int
+    applied_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told how a file goes."""
+
+    on_statement: Callable[[Statement], None]
+    """A statement was reached; called for each, so it must be quick."""
+    on_silence: Callable[[Statement, float], None]
+    """A statement is running for so many seconds."""
+
+
+class Execution:
+    """Runs one file; made anew for each attempt.
+
+    Args:
+        session: holds the advisory lock; outside of a transaction.
+        restore: sets the session's own settings.
+        script: the file.
+        write: makes the history row's statement from the milliseconds that the file took.
+        watch: is told how it goes.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        restore: Request,
+        script: Script,
+        write: Callable[[int], Request],
+        watch: Watch,
+    ) -> None:
+        self.session = session
+        self.restore = restore
+        self.script = script
+        self.write = write
+        self.watch = watch
+        self.began = time.monotonic()
+        self.transaction = ""
+
+    @property
+    def milliseconds(self) -> int:
+        """How long it has run by now."""
+        return round((time.monotonic() - self.began) * 1000)
+
+    def run(self) -> Committed:
+        """Run the file and commit it.
+
+        Raises:
+            MigrationFailedError: a statement failed or the connection broke; the file is undone.
+            RefusedError: the lock was lost to another run (LockLost), or the transaction
+                is not the file's own any more (TransactionEnded).
+            CommitInDoubtError: the answer to COMMIT did not come.
+            Interrupted: a signal came; the statement was cancelled.
+        """
+        try:
+            self._statements()
+            return self._commit()
+        except (MigrationFailedError, RefusedError):
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        pgconn = self.session.connection.pgconn
+        if self.session.is_alive and pgconn.transaction_status != TransactionStatus.IDLE:
+            try:
+                self.session.query("rollback")
+            except ConnectionLostError:
+                return  # the server undoes it, and the failure that brought us here matters more
+
+    def _statements(self) -> None:
+        """The first round trip; COPY needs one of its own for each."""
+        part: list[Statement] = []
+        opening = (*_CLEAR, *_RESTORE, self.restore, SYNC, *_BEGIN)
+        for statement in self.script.statements:
+            if statement.copy_data is None:
+                part.append(statement)
+                continue
+            self._batch(opening, part)
+            opening, part = (), []
+            self._copy(statement, statement.copy_data)
+        if part or opening:
+            self._batch(opening, part)
+        if not self.session.in_transaction:
+            raise self._ended(None)
+
+    def _batch(self, opening: tuple[Request, ...], part: list[Statement]) -> None:
+        requests = [*opening, *(Request(statement.text) for statement in part), SYNC]
+        first = len(opening)
+
+        def on_silence(number: int, seconds: float) -> None:
+            if 0 <= number - first < len(part):
+                self.watch.on_silence(part[number - first], seconds)
+
+        reached: Statement | None = None
+        failure: MigrationFailedError | RefusedError | None = None
+        opened = 0
+        try:
+            replies = self.session.run(requests, Batch(on_silence=on_silence))
+            for reply in replies:
+                if reply.number < first:
+                    opened += 1
+                    failure = failure or self._opened(reply)
+                    if opened == first - 1 and part:
+                        reached = part[0]
+                    continue
+                index = reply.number - first
+                failure = failure or self._judge(part[index], reply)
+                reached = part[index + 1] if index + 1 < len(part) else part[index]
+                self.watch.on_statement(reached)
+        except ConnectionLostError as error:
+            raise failure or connection_lost(self.script.file, reached, str(error)) from error
+        if failure is not None:
+            raise failure
+
+    def _opened(self, reply: Reply) -> MigrationFailedError | RefusedError | None:
+        if reply.rows and len(reply.rows[0]) > 1 and reply.rows[0][0] == "1":
+            self.transaction = reply.rows[0][1] or ""
+        if reply.error is None:
+            return None
+        if reply.error.sqlstate == _DIVISION_BY_ZERO:
+            return RefusedError(
+                f"{self.script.file.file}: another run has taken the advisory lock from this one",
+                code="LockLost",
+                hint="a migration dropped the session's locks, or the session was replaced "
+                "by a connection pooler; run again, directly at the server",
+            )
+        return statement_failed(self.script.file, None, reply.error)
+
+    def _judge(
+        self, statement: Statement, reply: Reply
+    ) -> MigrationFailedError | RefusedError | None:
+        if reply.error is not None:
+            return statement_failed(self.script.file, statement, reply.error)
+        if reply.tag in _ENDED:
+            return self._ended(statement)
+        return None
+
+    def _ended(self, statement: Statement | None) -> RefusedError:
+        which = f" at statement {statement.number}" if statement else ""
+        return RefusedError(
+            f"{self.script.file.file}: its transaction was ended{which}, so it is not whole",
+            code="TransactionEnded",
+            hint="what it did before may be committed without a history row: look, then repair",
+        )
+
+    def _copy(self, statement: Statement, data: str) -> None:
+        self.watch.on_statement(statement)
+        try:
+            error = self.session.copy_in(statement.text, data)
+        except ConnectionLostError as lost:
+            raise connection_lost(self.script.file, statement, str(lost)) from lost
+        if error is not None:
+            raise statement_failed(self.script.file, statement, error)
+
+    def _closing(self) -> Iterator[Request]:
+        yield from _RESTORE
+        yield self.restore
+        yield _OUR_PATH
+        yield Request(_SAME_TRANSACTION, (self.transaction,))
+        yield _AT_ONCE
+
+    def _commit(self) -> Committed:
+        """The second round trip, which no signal interrupts."""
+        took = self.milliseconds
+        requests = [*self._closing(), self.write(took), _COMMIT, SYNC]
+        error: ServerError | None = None
+        last = Reply(-1)
+        applied_at = ""
+        try:
+            for reply in self.session.run(requests, Batch(interruptible=False)):
+                error = error or reply.error
+                if reply.number == len(requests) - 3 and reply.rows:
+                    applied_at = reply.rows[0][0] or ""
+                last = reply
+        except ConnectionLostError as lost:
+            raise CommitInDoubtError(str(lost)) from lost
+        if not self.session.is_alive:
+            raise CommitInDoubtError(error.message if error else "the connection broke")
+        if error is not None:
+            raise statement_failed(self.script.file, None, error)
+        if last.tag != "COMMIT":
+            raise self._ended(None)
+        return Committed(took, applied_at)

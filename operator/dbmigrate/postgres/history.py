@@ -1,0 +1,260 @@
+"""The history in the database: read without what is not needed, written in the file's transaction.
+
+A migration is applied when it has a row of type forward and status completed; there is at
+most one for a version. Everything else is what happened before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import sql
+
+from dbmigrate import __version__
+from dbmigrate.api.report import Direction, MigrationRecord
+from dbmigrate.errors import DbmigrateError, RefusedError
+from dbmigrate.migrations.plan import AppliedMigration
+from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.version import Version
+from dbmigrate.postgres.bookkeeping import HISTORY, Bookkeeping
+from dbmigrate.postgres.failures import as_json
+from dbmigrate.postgres.session import Request, Session
+
+_LIVE: Final = "migration_type = 'forward' and status = 'completed'"
+_TIME: Final = """pg_catalog.to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every row of one run has in common."""
+
+    applied_by: str
+    environment: str | None = None
+    git_commit: str | None = None
+    plan_hash: str | None = None
+    resource_uid: str | None = None
+    resource_generation: int | None = None
+
+
+def read_applied(session: Session, found: Bookkeeping) -> tuple[AppliedMigration, ...]:
+    """What is applied now, in the order in which it was; rollbacks' texts are left out.
+
+    Raises:
+        RefusedError: a row's version cannot be read (HistoryDamaged).
+    """
+    if not found.exists:
+        return ()
+    query = sql.SQL(
+        "select version, filename, checksum, text_checksum from {} where " + _LIVE + " order by id"
+    ).format(found.table(HISTORY))
+    return tuple(
+        AppliedMigration(_version(version), filename, checksum, text_checksum)
+        for version, filename, checksum, text_checksum in session.compose(query)
+    )
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version.parse(text)
+    except ValueError as error:
+        raise RefusedError(
+            f"the history has a row that is not ours: {error}", code="HistoryDamaged"
+        ) from None
+
+
+def read_rollbacks(
+    session: Session, found: Bookkeeping, versions: Iterable[Version]
+) -> dict[Version, MigrationFile]:
+    """The rollbacks that the database keeps of these applied versions.
+
+    Raises:
+        RefusedError: a kept text does not have its checksum any more (HistoryDamaged).
+    """
+    query = sql.SQL(
+        "select version, rollback_file, rollback_sql, rollback_checksum from {} where "
+        + _LIVE
+        + " and rollback_sql is not null and version = any(%s)"
+    ).format(found.table(HISTORY))
+    kept: dict[Version, MigrationFile] = {}
+    for text, file, script, checksum in session.compose(query, [[str(each) for each in versions]]):
+        data = script.encode()
+        if hashlib.sha256(data).hexdigest() != checksum:
+            raise RefusedError(
+                f"the rollback of {text} that the database keeps was changed there",
+                code="HistoryDamaged",
+                hint=f"put the rollback into the source: rollbacks/v{text}_rollback.sql",
+            )
+        version = _version(text)
+        shown = f"{file} (as kept in the database)"
+        kept[version] = MigrationFile(version, "rollback", file, data, is_rollback=True, path=shown)
+    return kept
+
+
+def read_records(session: Session, found: Bookkeeping, limit: int) -> tuple[MigrationRecord, ...]:
+    """The newest migrations that are applied now, oldest first."""
+    if not found.exists:
+        return ()
+    query = sql.SQL(
+        "select version, filename, checksum, migration_type, status, "
+        + _TIME
+        + ", applied_by, execution_time_ms, git_commit_hash, plan_hash from {} where "
+        + _LIVE
+        + " order by id desc limit %s"
+    ).format(found.table(HISTORY))
+    rows = session.compose(query, [limit])
+    return tuple(_record(row) for row in reversed(rows))
+
+
+def _record(row: Sequence[Any]) -> MigrationRecord:
+    version, file, checksum, kind, status, applied_at, applied_by, ms, commit, plan_hash = row
+    return MigrationRecord(
+        version=version,
+        file=file,
+        checksum=checksum,
+        type=Direction(kind),
+        status=status,
+        applied_at=applied_at,
+        applied_by=applied_by,
+        execution_time_ms=ms,
+        git_commit_hash=commit,
+        plan_hash=plan_hash,
+    )
+
+
+def newest_generation(session: Session, found: Bookkeeping, uid: str) -> int | None:
+    """The highest generation of a resource for which something was run here."""
+    if not found.exists:
+        return None
+    query = sql.SQL("select max(resource_generation) from {} where resource_uid = %s")
+    generation: int | None = session.compose(query.format(found.table(HISTORY)), [uid])[0][0]
+    return generation
+
+
+@dataclass(frozen=True, slots=True)
+class DonePart:
+    """What runs under one plan have done of it already, in order."""
+
+    direction: Direction
+    steps: tuple[tuple[Version, str], ...]
+    """Version and checksum of each file."""
+
+
+def read_done_part(session: Session, found: Bookkeeping, plan_hash: str) -> DonePart | None:
+    """The files at the history's end that were run under that plan; None when there are none.
+
+    Only successes count, and only the last stretch of them: the same plan may have been
+    run, undone and run again.
+    """
+    if not found.exists:
+        return None
+    query = sql.SQL("""
+        select migration_type, version, checksum from {0} as h
+        where h.status <> 'failed' and h.plan_hash = %(hash)s and h.id > coalesce((
+            select max(o.id) from {0} as o
+            where o.status <> 'failed' and (o.plan_hash is distinct from %(hash)s)
+        ), 0)
+        order by h.id
+    """).format(found.table(HISTORY))
+    rows = session.connection.execute(query, {"hash": plan_hash}).fetchall()
+    if not rows:
+        return None
+    steps = tuple((_version(version), checksum) for _, version, checksum in rows)
+    return DonePart(Direction(rows[0][0]), steps)
+
+
+_COLUMNS: Final = (
+    "version", "filename", "checksum", "text_checksum", "applied_by", "execution_time_ms",
+    "rollback_file", "rollback_sql", "rollback_checksum", "environment", "git_commit_hash",
+    "migration_type", "status", "plan_hash", "resource_uid", "resource_generation",
+    "runner_version", "error",
+)  # fmt: skip
+
+
+class Writer:
+    """Makes the statements that write rows; they run where search_path is pg_catalog."""
+
+    def __init__(self, session: Session, found: Bookkeeping, run: Run) -> None:
+        table = found.table(HISTORY).as_string(session.connection)
+        values = ", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
+        columns = ", ".join(_COLUMNS)
+        self.run = run
+        self._insert = f"insert into {table} ({columns}) "
+        self._forward = f"{self._insert} values ({values}) returning {_TIME}"
+        # Divides by zero unless exactly the row that says "applied" was there.
+        self._rollback = f"""
+            with undone as (
+                update {table} set status = 'rolled_back'
+                where version = $1 and {_LIVE}
+                returning 1
+            )
+            {self._insert}
+            select {values.replace("$6", "$6::bigint").replace("$16", "$16::bigint").replace("$18", "$18::jsonb")}
+            where 1 / (select count(*) from undone) = 1
+            returning {_TIME}
+        """
+
+    def completed(
+        self, file: MigrationFile, rollback: MigrationFile | None, milliseconds: int
+    ) -> Request:
+        """The row of a file that has run, for its own transaction; it returns the time."""
+        statement = self._rollback if file.is_rollback else self._forward
+        values = self._values(file, rollback, milliseconds, "completed", None)
+        return Request(statement, values, keep_rows=True)
+
+    def failed(self, file: MigrationFile, milliseconds: int, error: DbmigrateError) -> Request:
+        """The row of a file that was undone, for a transaction of its own."""
+        values = self._values(file, None, milliseconds, "failed", as_json(error))
+        return Request(self._forward, values)
+
+    def record(self, file: MigrationFile, milliseconds: int, applied_at: str) -> MigrationRecord:
+        """What `completed` wrote, in the form of reports."""
+        return MigrationRecord(
+            version=str(file.version),
+            file=file.file,
+            checksum=file.checksum,
+            type=_direction(file),
+            status="completed",
+            applied_at=applied_at,
+            applied_by=self.run.applied_by,
+            execution_time_ms=milliseconds,
+            git_commit_hash=self.run.git_commit,
+            plan_hash=self.run.plan_hash,
+        )
+
+    def _values(
+        self,
+        file: MigrationFile,
+        rollback: MigrationFile | None,
+        milliseconds: int,
+        status: str,
+        error: str | None,
+    ) -> tuple[str | None, ...]:
+        run = self.run
+        generation = run.resource_generation
+        return (
+            str(file.version),
+            file.file,
+            file.checksum,
+            file.text_checksum,
+            run.applied_by,
+            str(milliseconds),
+            rollback.file if rollback else None,
+            rollback.data.decode() if rollback else None,
+            rollback.checksum if rollback else None,
+            run.environment,
+            run.git_commit,
+            _direction(file).value,
+            status,
+            run.plan_hash,
+            run.resource_uid,
+            None if generation is None else str(generation),
+            __version__,
+            error,
+        )
+
+
+def _direction(file: MigrationFile) -> Direction:
+    return Direction.ROLLBACK if file.is_rollback else Direction.FORWARD

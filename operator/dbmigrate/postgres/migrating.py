@@ -1,0 +1,292 @@
+"""The commands that migrate: up, down, to.
+
+The order is: lock, history, plan, prerequisites of all files, bookkeeping, each file in
+its transaction, then the history once more as proof.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from dbmigrate.api.report import Direction
+from dbmigrate.errors import DbmigrateError, MigrationFailedError, RefusedError, StoppedError
+from dbmigrate.postgres import bookkeeping, history, lock
+from dbmigrate.postgres.execution import CommitInDoubtError, Committed, Execution, Watch
+from dbmigrate.postgres.failures import LOCK_STATES, connection_lost
+from dbmigrate.postgres.planning import make_plan, require_generation
+from dbmigrate.postgres.prerequisites import Script, check_kinds, check_syntax
+from dbmigrate.postgres.run import tell_plan
+from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Request, Session
+
+if TYPE_CHECKING:
+    from dbmigrate.migrations.plan import Plan
+    from dbmigrate.migrations.source import Source
+    from dbmigrate.postgres.bookkeeping import Bookkeeping
+    from dbmigrate.postgres.run import Context
+
+LOCK_TRIES: Final = 5
+"""How often a file is tried whose statements do not get a table's lock."""
+_LOCK_PATIENCE: Final = 60.0
+"""Seconds after which such a file is not tried again."""
+_SETTLE_PATIENCE: Final = 60.0
+"""Seconds for which the server is looked for after a lost answer to COMMIT."""
+
+
+def migrate(context: Context) -> None:
+    """Bring the database to the target.
+
+    Raises:
+        DbmigrateError: whatever prevents it; what was committed before stays.
+    """
+    source = context.require_source()
+    session = context.connect()
+    _take_lock(context, session, context.options.wait_lock)
+    found = bookkeeping.look(session, context.options.history_schema)
+    context.found = found
+    warning = bookkeeping.check_environment(found, context.options.environment)
+    if warning:
+        context.progress.warning(warning)
+    require_generation(session, found, context.options)
+    plan = context.plan = make_plan(session, found, source, context.options)
+    tell_plan(context)
+    scripts = [Script(file) for file in plan.steps]
+    check_kinds(scripts)
+    restore = context.wanted().apply(session.connection.info.server_version)
+    check_syntax(session, scripts, restore)
+    if not found.exists:
+        found = context.found = bookkeeping.create(session, found)
+    lock.write_row(session, found, _applied_by(context, found), context.options.command)
+    bookkeeping.remember_environment(session, found, context.options.environment)
+    _Migration(context, source, plan, found, restore).run(scripts)
+    _verify(context, found)
+    if context.session is not None:
+        lock.remove_row(context.session, found)
+    _check(context)
+    context.message = _message(plan)
+
+
+def _take_lock(context: Context, session: Session, wait: float) -> None:
+    schema = context.options.history_schema
+    lock.acquire(session, schema, wait, context.progress.waiting_for_lock)
+
+
+def _applied_by(context: Context, found: Bookkeeping) -> str:
+    return context.options.applied_by or found.session_user
+
+
+def _message(plan: Plan) -> str:
+    if not plan.steps:
+        return "nothing to do"
+    number = len(plan.steps)
+    files = "migration" if number == 1 else "migrations"
+    if plan.direction is Direction.ROLLBACK:
+        return f"{number} {files} rolled back, to {plan.to_version or 'the beginning'}"
+    return f"{number} {files} applied, to {plan.to_version}"
+
+
+class _Migration:
+    """The files of one run, one after the other."""
+
+    def __init__(
+        self,
+        context: Context,
+        source: Source,
+        plan: Plan,
+        found: Bookkeeping,
+        restore: Request,
+    ) -> None:
+        self.context = context
+        self.source = source
+        self.plan = plan
+        self.found = found
+        self.restore = restore
+        options = context.options
+        run = history.Run(
+            applied_by=_applied_by(context, found),
+            environment=options.environment,
+            git_commit=options.git_commit,
+            # A run that goes on with an approved plan goes on under its hash.
+            plan_hash=options.expect_plan or plan.hash,
+            resource_uid=options.resource_uid,
+            resource_generation=options.resource_generation,
+        )
+        self.writer = history.Writer(self.session, found, run)
+
+    @property
+    def session(self) -> Session:
+        if self.context.session is None:
+            raise ConnectionLostError("there is no session")
+        return self.context.session
+
+    def run(self, scripts: list[Script]) -> None:
+        progress = self.context.progress
+        for number, script in enumerate(scripts, 1):
+            self.context.interruption.check()
+            self._stop_if_asked(len(scripts) - number + 1)
+            file = script.file
+            statements = len(script.statements)
+            progress.file_started(file, self.session.pid, number, len(scripts), statements)
+            committed = self._run_file(script)
+            record = self.writer.record(file, committed.milliseconds, committed.applied_at)
+            self.context.done.append(record)
+            progress.file_completed(record, number, len(scripts))
+
+    def _stop_if_asked(self, left: int) -> None:
+        reason = self.context.options.stop_reason()
+        if reason is not None:
+            files = "file" if left == 1 else "files"
+            raise StoppedError(
+                f"stopped as asked, with {left} {files} left: {reason}",
+                hint="run again to go on",
+            )
+
+    def _run_file(self, script: Script) -> Committed:
+        """Run a file; try it again while it does not get a table's lock."""
+        began = time.monotonic()
+        tries = 0
+        while True:
+            tries += 1
+            execution = self._execution(script)
+            self.context.touched = True
+            try:
+                return execution.run()
+            except CommitInDoubtError as error:
+                return self._settle(script, execution, str(error))
+            except DbmigrateError as error:
+                is_lock = isinstance(error, MigrationFailedError) and error.sqlstate in LOCK_STATES
+                over = tries >= LOCK_TRIES or time.monotonic() - began > _LOCK_PATIENCE
+                if not is_lock or over:
+                    self._record_failure(script, execution, error)
+                    raise
+                self._pause(error, tries)
+
+    def _execution(self, script: Script) -> Execution:
+        file = script.file
+        rollback = None if file.is_rollback else self.source.rollbacks.get(file.version)
+        progress = self.context.progress
+        return Execution(
+            self.session,
+            self.restore,
+            script,
+            lambda milliseconds: self.writer.completed(file, rollback, milliseconds),
+            Watch(progress.statement, progress.silence),
+        )
+
+    def _pause(self, error: DbmigrateError, tries: int) -> None:
+        """Let the traffic behind our lock request through, for a while that differs each time."""
+        seconds = min(0.5 * 2 ** (tries - 1), 8.0) * random.uniform(0.5, 1.5)  # noqa: S311
+        self.context.progress.waiting_for_table(
+            f"{error.message}; the file is undone and tried again in {seconds:.1f} s "
+            f"(try {tries + 1} of {LOCK_TRIES})",
+            [],
+        )
+        self.context.interruption.sleep(seconds)
+
+    def _record_failure(
+        self, script: Script, execution: Execution, error: DbmigrateError
+    ) -> None:
+        """Write the failure's row in its own transaction; it never hides the failure itself."""
+        if not self.session.is_alive:
+            return
+        request = self.writer.failed(script.file, execution.milliseconds, error)
+        requests = (
+            Request("reset session authorization"),
+            Request("reset role"),
+            Request("begin"),
+            self.restore,
+            Request("set local search_path = pg_catalog"),
+            request,
+            Request("commit"),
+            SYNC,
+        )
+        problem = ""
+        try:
+            for reply in self.session.run(requests, Batch(interruptible=False)):
+                if reply.error is not None:
+                    problem = reply.error.message
+            if problem:
+                self.session.query("rollback")
+        except (ConnectionLostError, psycopg.Error) as lost:
+            problem = problem or str(lost)
+        if problem:
+            self.context.progress.warning(f"the failure could not be recorded: {problem}")
+
+    def _settle(self, script: Script, execution: Execution, reason: str) -> Committed:
+        """After a lost answer to COMMIT: wait until the old server process is gone, then look.
+
+        The advisory lock, obtained again, proves that it is gone.
+        """
+        file = script.file
+        self.context.progress.warning(
+            f"{file.file}: the answer to COMMIT was lost ({reason}); the history decides"
+        )
+        self.session.close()
+        session = self._reconnect(script, reason)
+        _take_lock(self.context, session, max(self.context.options.wait_lock, _SETTLE_PATIENCE))
+        live = {
+            each.version: each.checksum for each in history.read_applied(session, self.found)
+        }
+        if file.is_rollback:
+            is_done = file.version not in live
+        else:
+            is_done = live.get(file.version) == file.checksum
+        if not is_done:
+            raise connection_lost(file, None, reason)
+        lock.write_row(
+            session, self.found, self.writer.run.applied_by, self.context.options.command
+        )
+        return Committed(execution.milliseconds, "")
+
+    def _reconnect(self, script: Script, reason: str) -> Session:
+        deadline = time.monotonic() + _SETTLE_PATIENCE
+        while True:
+            try:
+                return self.context.connect()
+            except DbmigrateError as error:
+                if time.monotonic() > deadline:
+                    raise MigrationFailedError(
+                        f"{script.file.file}: the answer to COMMIT was lost ({reason}), and the "
+                        f"server does not come back: {error.message}",
+                        code="CommitInDoubt",
+                        hint="run again: the history in the database decides what is applied",
+                        version=str(script.file.version),
+                        transient=True,
+                    ) from error
+            self.context.interruption.sleep(0.5)
+
+
+def _verify(context: Context, found: Bookkeeping) -> None:
+    """Read the history again: what the run says it did must be there.
+
+    Raises:
+        RefusedError: code HistoryDisagrees.
+    """
+    if not context.done or context.session is None:
+        return
+    live = {
+        str(each.version): each.checksum
+        for each in history.read_applied(context.session, found)
+    }
+    wrong = [
+        record.version
+        for record in context.done
+        if (record.type is Direction.FORWARD and live.get(record.version) != record.checksum)
+        or (record.type is Direction.ROLLBACK and record.version in live)
+    ]
+    if wrong:
+        raise RefusedError(
+            f"the history does not show what this run committed: {', '.join(wrong)}",
+            code="HistoryDisagrees",
+            hint="somebody changed the history meanwhile: find out who before running again",
+        )
+
+
+def _check(context: Context) -> None:
+    if context.options.checks:
+        from dbmigrate.postgres.checking import check  # noqa: PLC0415 -- loads pydantic
+
+        check(context)

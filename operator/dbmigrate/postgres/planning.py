@@ -1,0 +1,134 @@
+"""From the history in the database to the plan of this run, and what else must agree with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dbmigrate.api.report import Direction
+from dbmigrate.errors import RefusedError, UsageError
+from dbmigrate.migrations.plan import (
+    AppliedMigration,
+    Plan,
+    newest,
+    plan_forward,
+    plan_hash,
+    plan_rollback,
+    plan_to,
+)
+from dbmigrate.migrations.version import Version
+from dbmigrate.postgres import history
+
+if TYPE_CHECKING:
+    from dbmigrate.migrations.source import Source
+    from dbmigrate.postgres.bookkeeping import Bookkeeping
+    from dbmigrate.postgres.run import RunOptions
+    from dbmigrate.postgres.session import Session
+
+
+def make_plan(session: Session, found: Bookkeeping, source: Source, options: RunOptions) -> Plan:
+    """What the command would run now.
+
+    Raises:
+        RefusedError, UsageError: as `dbmigrate.migrations.plan` says, and PlanChanged.
+    """
+    applied = history.read_applied(session, found)
+    plan = _plan(session, found, source, applied, options)
+    if options.expect_plan is not None:
+        _require_plan(session, found, applied, plan, options.expect_plan)
+    return plan
+
+
+def _plan(
+    session: Session,
+    found: Bookkeeping,
+    source: Source,
+    applied: Sequence[AppliedMigration],
+    options: RunOptions,
+) -> Plan:
+    target = options.target
+    if target is None:
+        if options.command in ("down", "to"):
+            raise UsageError(f"`{options.command}` needs a version", code="NoTarget")
+        return plan_forward(source, applied)
+    if options.command == "up":
+        return plan_forward(source, applied, target)
+    applied = _with_rollbacks(session, found, source, applied, target)
+    make = plan_rollback if options.command == "down" else plan_to
+    return make(source, applied, target)
+
+
+def _with_rollbacks(
+    session: Session,
+    found: Bookkeeping,
+    source: Source,
+    applied: Sequence[AppliedMigration],
+    target: Version,
+) -> Sequence[AppliedMigration]:
+    """Add the rollbacks that the database keeps, for those alone that will be undone."""
+    missing = {
+        each.version
+        for each in applied
+        if each.version > target and each.version not in source.rollbacks
+    }
+    if not missing:
+        return applied
+    kept = history.read_rollbacks(session, found, missing)
+    return [
+        replace(each, rollback=kept[each.version]) if each.version in kept else each
+        for each in applied
+    ]
+
+
+def _require_plan(
+    session: Session,
+    found: Bookkeeping,
+    applied: Sequence[AppliedMigration],
+    plan: Plan,
+    expected: str,
+) -> None:
+    """Refuse any plan but the expected one, or the rest of it after a run that was cut off."""
+    if plan.hash == expected:
+        return
+    done = history.read_done_part(session, found, expected)
+    if done is not None and _whole_hash(applied, plan, done) == expected:
+        return
+    raise RefusedError(
+        f"the plan is another one than was expected: {plan.hash}, not {expected}",
+        code="PlanChanged",
+        hint="the source or the database changed since: look at the plan again",
+    )
+
+
+def _whole_hash(
+    applied: Sequence[AppliedMigration], plan: Plan, done: history.DonePart
+) -> str | None:
+    """The hash of the plan that was cut: what was done of it, then what remains."""
+    if plan.steps and plan.direction is not done.direction:
+        return None
+    steps = [*done.steps, *((step.version, step.checksum) for step in plan.steps)]
+    if done.direction is Direction.ROLLBACK:
+        begin: Version | None = done.steps[0][0]
+    else:
+        versions = {version for version, _ in done.steps}
+        begin = newest([each for each in applied if each.version not in versions])
+    return plan_hash(done.direction, begin, plan.to_version, steps)
+
+
+def require_generation(session: Session, found: Bookkeeping, options: RunOptions) -> None:
+    """Refuse a resource's older generation than the last that was run here.
+
+    Raises:
+        RefusedError: code StaleGeneration.
+    """
+    if options.resource_uid is None or options.resource_generation is None:
+        return
+    last = history.newest_generation(session, found, options.resource_uid)
+    if last is not None and last > options.resource_generation:
+        raise RefusedError(
+            f"generation {options.resource_generation} of this resource is out of date: "
+            f"generation {last} was run here already",
+            code="StaleGeneration",
+            hint="the operator starts a run for the newest generation by itself",
+        )

@@ -1,0 +1,80 @@
+"""The commands that only look: status, plan, validate. They create nothing and take no lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbmigrate.migrations.plan import newest, pending
+from dbmigrate.postgres import bookkeeping, history
+from dbmigrate.postgres.planning import make_plan
+from dbmigrate.postgres.run import tell_plan
+
+if TYPE_CHECKING:
+    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.session import Session
+
+
+def _begin(context: Context) -> tuple[Session, bookkeeping.Bookkeeping]:
+    session = context.connect()
+    context.found = bookkeeping.look(session, context.options.history_schema)
+    warning = bookkeeping.check_environment(context.found, context.options.environment)
+    if warning:
+        context.progress.warning(warning)
+    return session, context.found
+
+
+def status(context: Context) -> None:
+    """What is applied and what is pending."""
+    session, found = _begin(context)
+    # The result reads the history anyway; the message is made from the same rows there.
+    applied = history.read_applied(session, found)
+    current = newest(applied)
+    context.message = f"the database is at {current}" if current else "nothing is applied"
+    if context.source is not None:
+        waiting = len(pending(context.source, applied, context.options.target))
+        context.message += f", {waiting} pending" if waiting else ", nothing is pending"
+
+
+def plan(context: Context) -> None:
+    """What would run, with its hash.
+
+    Raises:
+        RefusedError, UsageError: a plan that cannot be kept is not made.
+    """
+    source = context.require_source()
+    session, found = _begin(context)
+    context.plan = make_plan(session, found, source, context.options)
+    tell_plan(context)
+    number = len(context.plan.steps)
+    files = "file" if number == 1 else "files"
+    context.message = f"{number} {files} would run" if number else "nothing to do"
+
+
+def validate(context: Context) -> None:
+    """Checksums against the history, and what must hold of every pending file.
+
+    Raises:
+        RefusedError, SourceError, UsageError: what would stop `up`.
+    """
+    from dbmigrate.postgres.prerequisites import (  # noqa: PLC0415 -- status does without
+        Script,
+        check_kinds,
+        check_syntax,
+    )
+
+    source = context.require_source()
+    session, found = _begin(context)
+    context.plan = make_plan(session, found, source, context.options)
+    rollbacks = [
+        source.rollbacks[step.version]
+        for step in context.plan.steps
+        if not step.is_rollback and step.version in source.rollbacks
+    ]
+    scripts = [Script(file) for file in (*context.plan.steps, *rollbacks)]
+    check_kinds(scripts)
+    restore = context.wanted().apply(session.connection.info.server_version)
+    check_syntax(session, scripts, restore)
+    for step in context.plan.steps:
+        if not step.is_rollback and step.version not in source.rollbacks:
+            context.progress.warning(f"{step.file}: there is no rollback for {step.version}")
+    context.message = f"valid: {len(context.plan.steps)} pending, {len(scripts)} files parsed"

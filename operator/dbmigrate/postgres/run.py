@@ -1,0 +1,306 @@
+"""The engine's face: one command against one database, from connection to result.
+
+What decides (history, plan, environment) is read after the advisory lock was obtained.
+Nothing is raised for what happens to the database: the result says so, and is made from
+what the database says afterwards, not from what the run believes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from dbmigrate.api.report import (
+    HISTORY_LIMIT,
+    EventName,
+    IntegrityReport,
+    MigrationRecord,
+    Outcome,
+    RunResult,
+)
+from dbmigrate.errors import (
+    DbmigrateError,
+    InterruptedRunError,
+    MigrationFailedError,
+    UnreachableError,
+    UsageError,
+)
+from dbmigrate.migrations.plan import AppliedMigration, Plan, newest, pending
+from dbmigrate.migrations.version import Version
+from dbmigrate.postgres import bookkeeping, history
+from dbmigrate.postgres.connection import ConnectionSettings, SessionSettings, connect
+from dbmigrate.postgres.failures import failure_of, outcome_of
+from dbmigrate.postgres.interruption import Interrupted, Interruption
+from dbmigrate.postgres.progress import Progress, Reporter
+from dbmigrate.postgres.session import ConnectionLostError, Session
+
+if TYPE_CHECKING:
+    from dbmigrate.api.checks import IntegrityCheck
+    from dbmigrate.migrations.source import Source
+
+__all__ = ["Reporter", "RunOptions", "run"]
+
+_WRITING = ("up", "down", "to")
+_ASK_AFTERWARDS = 5.0
+"""Seconds that asking the database after a failure may take for its connection."""
+
+
+def _never() -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run is asked to do. Durations are seconds; 0 means no limit."""
+
+    command: str
+    """``up``, ``down``, ``to``, ``status``, ``plan``, ``validate`` or ``check``."""
+    environment: str | None = None
+    history_schema: str = "public"
+    target: Version | None = None
+    applied_by: str = ""
+    git_commit: str | None = None
+    expect_plan: str | None = None
+    resource_uid: str | None = None
+    resource_generation: int | None = None
+    wait_lock: float = 60.0
+    lock_timeout: float = 5.0
+    statement_timeout: float = 0.0
+    connect_timeout: float = 10.0
+    checks: tuple[IntegrityCheck, ...] = ()
+    stop_reason: Callable[[], str | None] = _never
+    """Looked at between two files: a text ends the run there."""
+    debug_queries: bool = False
+
+
+@dataclass(slots=True)
+class Context:
+    """One run's parts, handed to the commands."""
+
+    settings: ConnectionSettings
+    source: Source | None
+    options: RunOptions
+    progress: Progress
+    interruption: Interruption
+    session: Session | None = None
+    found: bookkeeping.Bookkeeping | None = None
+    plan: Plan | None = None
+    done: list[MigrationRecord] = field(default_factory=list)
+    integrity: IntegrityReport | None = None
+    touched: bool = False
+    """A statement of a migration was sent."""
+    message: str = ""
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether the command may change the database's schema."""
+        return self.options.command in _WRITING
+
+    def wanted(self) -> SessionSettings:
+        """How the run's sessions are set up."""
+        options = self.options
+        return SessionSettings(
+            command=options.command,
+            environment=options.environment,
+            is_writing=self.is_writing,
+            connect_timeout=options.connect_timeout,
+            lock_timeout=options.lock_timeout,
+            statement_timeout=options.statement_timeout,
+        )
+
+    def connect(self) -> Session:
+        """A new session that works for the run, in place of the one before.
+
+        Raises:
+            UnreachableError, RefusedError, Interrupted: see `connect`.
+        """
+        self.session = connect(self.settings, self.wanted(), self.interruption)
+        self.session.connection.add_notice_handler(self.progress.notice)
+        return self.session
+
+    def require_source(self) -> Source:
+        """The source.
+
+        Raises:
+            UsageError: there is none, and the command needs one.
+        """
+        if self.source is None:
+            raise UsageError(
+                f"`{self.options.command}` needs migrations",
+                code="NoSource",
+                hint="give their folder by --source DIR",
+            )
+        return self.source
+
+
+def run(
+    settings: ConnectionSettings,
+    source: Source | None,
+    options: RunOptions,
+    reporter: Reporter,
+    interruption: Interruption,
+) -> RunResult:
+    """Do what the options ask, and tell how it went.
+
+    Never raises for what happens to the database, nor for a signal: see the result's
+    `failure`, `outcome` and `exit_code`.
+    """
+    began = time.monotonic()
+
+    def second_session() -> Session:
+        wanted = SessionSettings(options.command, connect_timeout=2.0)
+        return connect(settings, wanted, interruption)
+
+    progress = Progress(reporter, second_session, tell_all=options.debug_queries)
+    context = Context(settings, source, options, progress, interruption)
+    error: DbmigrateError | None = None
+    try:
+        _command(options.command)(context)
+    except DbmigrateError as caught:
+        error = caught
+    except Interrupted:
+        error = _interrupted(interruption)
+    except ConnectionLostError as caught:
+        error = UnreachableError(
+            f"the connection to {settings.place} was lost: {caught}",
+            code="ConnectionLost",
+            hint="run again when the server is back",
+        )
+    except psycopg.Error as caught:
+        error = _unexpected(caught)
+    try:
+        state = _observe(context, error)
+    finally:
+        progress.close()
+        if context.session is not None:
+            context.session.close()
+    return _result(context, state, error, began)
+
+
+def _command(name: str) -> Callable[[Context], None]:
+    # Each is loaded when it is needed: `status` is asked often, and by people.
+    from dbmigrate.postgres import reading  # noqa: PLC0415
+
+    if name in _WRITING:
+        from dbmigrate.postgres.migrating import migrate  # noqa: PLC0415
+
+        return migrate
+    if name == "check":
+        from dbmigrate.postgres.checking import check  # noqa: PLC0415
+
+        return check
+    commands = {
+        "status": reading.status,
+        "plan": reading.plan,
+        "validate": reading.validate,
+    }
+    return commands[name]
+
+
+def _interrupted(interruption: Interruption) -> InterruptedRunError:
+    number = interruption.signal_number or 15
+    return InterruptedRunError(
+        f"interrupted by signal {number}; the open transaction is undone",
+        signal_number=number,
+        hint="run again to go on",
+    )
+
+
+def _unexpected(error: psycopg.Error) -> DbmigrateError:
+    """What the server refused us outside of any file: a right, a timeout, a damaged table."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return MigrationFailedError(
+        f"the server refused a statement of dbmigrate's own: {text}",
+        code="BookkeepingFailed",
+        hint="look at the rights and locks on the history's tables",
+        sqlstate=error.sqlstate or "",
+        server_message=text,
+        transient=(error.sqlstate or "") in ("55P03", "57P01", "57P03"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the database says in the end."""
+
+    applied: tuple[AppliedMigration, ...]
+    newest: tuple[MigrationRecord, ...]
+
+
+def _observe(context: Context, error: DbmigrateError | None) -> _State | None:
+    """Ask the database once more; None when it does not answer."""
+    if isinstance(error, UnreachableError) and context.session is None:
+        return None
+    try:
+        if error is None and context.session is not None and context.found is not None:
+            return _read(context.session, context.found)
+        if context.session is not None:
+            context.session.close()
+        # A fresh one: a signal that ended the run must not end this, and no file's traces are in it.
+        wanted = SessionSettings(context.options.command, connect_timeout=_ASK_AFTERWARDS)
+        context.session = connect(context.settings, wanted, Interruption())
+        found = bookkeeping.look(context.session, context.options.history_schema)
+        return _read(context.session, found)
+    except (DbmigrateError, ConnectionLostError, psycopg.Error, Interrupted):
+        return None
+
+
+def _read(session: Session, found: bookkeeping.Bookkeeping) -> _State:
+    return _State(
+        history.read_applied(session, found), history.read_records(session, found, HISTORY_LIMIT)
+    )
+
+
+def _result(
+    context: Context, state: _State | None, error: DbmigrateError | None, began: float
+) -> RunResult:
+    options, source, plan = context.options, context.source, context.plan
+    target = plan.to_version if plan is not None else options.target
+    result = RunResult(
+        command=options.command,
+        outcome=Outcome.SUCCEEDED,
+        exit_code=0,
+        finished_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
+        message=context.message,
+        environment=options.environment or (context.found.environment if context.found else None),
+        target_version=None if target is None else str(target),
+        source_digest=source.digest if source else "",
+        plan=plan.report if plan else None,
+        applied=tuple(context.done),
+        integrity=context.integrity,
+        duration_ms=round((time.monotonic() - began) * 1000),
+    )
+    if state is not None:
+        current = newest(state.applied)
+        waiting = pending(source, state.applied, options.target) if source else ()
+        result = replace(
+            result,
+            database_known=True,
+            current_version=None if current is None else str(current),
+            pending=len(waiting),
+            pending_versions=tuple(str(each.version) for each in waiting),
+            history=state.newest,
+            history_total=len(state.applied),
+        )
+    if error is not None:
+        return replace(
+            result,
+            outcome=outcome_of(error),
+            exit_code=error.exit_code,
+            message=error.message,
+            failure=failure_of(error, touched=context.touched),
+        )
+    if context.integrity is not None and options.command == "check":
+        return replace(result, exit_code=0 if context.integrity.healthy else 1)
+    return result
+
+
+def tell_plan(context: Context) -> None:
+    """Emit the run's plan."""
+    if context.plan is not None:
+        context.progress.reporter.emit(EventName.PLAN, plan=context.plan.report)

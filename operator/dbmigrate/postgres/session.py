@@ -1,0 +1,356 @@
+"""One server session: queries of our own, and batches that are sent in few round trips.
+
+A migration's statements go to the server exactly as they stand in the file, each by the
+extended protocol (so that a text which the server takes for two statements is an error,
+never two statements), in libpq's pipeline mode (PostgreSQL manual, section 34.5): the
+next one is on its way while the server works. What is executed and what it means is not
+known here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, LiteralString
+
+import psycopg
+from psycopg import pq
+from psycopg.sql import SQL, Composed
+
+from dbmigrate.postgres.interruption import Interrupted, Interruption
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
+
+_WINDOW = 1 << 20
+"""Bytes that are sent ahead of the server's answers; what is more waits here, not in libpq."""
+_CHUNK = 256
+"""Rows of a migration's own SELECT that are held at a time, before they are dropped."""
+_CANCEL_AGAIN = 0.25
+"""Seconds: a cancel that arrives between two statements is lost, so it is sent again."""
+_CANCEL_LIMIT = 10.0
+"""Seconds after which a server that does not answer to cancels is left alone."""
+PATIENCE = 0.5
+"""Seconds without an answer after which `Batch.on_silence` is told, and again each time."""
+
+_FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
+_ROWS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.TUPLES_CHUNK, pq.ExecStatus.SINGLE_TUPLE)
+
+
+class ConnectionLostError(Exception):
+    """The connection broke; the server may or may not have done what was in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """What the server says about a statement that failed (PostgreSQL manual, section 55.8)."""
+
+    sqlstate: str
+    message: str
+    detail: str = ""
+    hint: str = ""
+    position: int = 0
+    """The character of the statement, from 1; 0 when the server names none."""
+    context: str = ""
+    severity: str = "ERROR"
+
+    @classmethod
+    def of(cls, result: PGresult) -> ServerError:
+        """From a failed result."""
+
+        def text(field: pq.DiagnosticField) -> str:
+            value = result.error_field(field)
+            return value.decode("utf-8", "replace") if value else ""
+
+        field = pq.DiagnosticField
+        return cls(
+            sqlstate=text(field.SQLSTATE),
+            message=text(field.MESSAGE_PRIMARY) or result.get_error_message().strip(),
+            detail=text(field.MESSAGE_DETAIL),
+            hint=text(field.MESSAGE_HINT),
+            position=int(text(field.STATEMENT_POSITION) or 0),
+            context=text(field.CONTEXT),
+            severity=text(field.SEVERITY_NONLOCALIZED) or "ERROR",
+        )
+
+
+class Mode(enum.Enum):
+    """What is done with a request's text."""
+
+    EXECUTE = enum.auto()
+    PARSE = enum.auto()
+    """Prepared and forgotten: the server's grammar judges it, nothing is executed."""
+    SYNC = enum.auto()
+    """Ends a stretch: after a failure the server skips to here. Has no text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One message of a batch. Parameters are sent apart from the text, as text."""
+
+    sql: str
+    params: tuple[str | None, ...] = ()
+    mode: Mode = Mode.EXECUTE
+    keep_rows: bool = False
+    """Its rows are in the reply; else they are dropped as they come."""
+
+
+SYNC = Request("", mode=Mode.SYNC)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The server's answer to one request (a SYNC has none)."""
+
+    number: int
+    """The request's index in its batch."""
+    tag: str = ""
+    """The command tag, such as ``CREATE TABLE`` or ``INSERT 0 1``."""
+    rows: tuple[tuple[str | None, ...], ...] = ()
+    error: ServerError | None = None
+    skipped: bool = False
+    """Not executed, because something before it in its stretch failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How a batch is run: what the waiting allows and tells."""
+
+    interruptible: bool = True
+    on_silence: Callable[[int, float], None] | None = None
+    """Told the request in flight and for how many seconds the server has been silent."""
+
+
+class Session:
+    """A psycopg connection in autocommit, and what psycopg does not do for us."""
+
+    def __init__(self, connection: psycopg.Connection[Any], interruption: Interruption) -> None:
+        self.connection = connection
+        self.interruption = interruption
+        self.pid = connection.info.backend_pid
+        connection.prepare_threshold = None  # each file starts with DEALLOCATE ALL
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the connection was still good when last used."""
+        return not self.connection.closed
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction block is open and not failed."""
+        return self.connection.pgconn.transaction_status == pq.TransactionStatus.INTRANS
+
+    def close(self) -> None:
+        """Close the connection: the server undoes an open transaction and frees the lock."""
+        if self.connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+            # The server would notice the end of a long statement's client only later.
+            with contextlib.suppress(psycopg.Error):
+                self.connection.cancel_safe(timeout=2)
+        self.connection.close()
+
+    def query(self, sql: LiteralString, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """One statement of our own with bound parameters (``%s``); its rows.
+
+        Raises:
+            ConnectionLostError: the connection broke.
+            psycopg.Error: the server refused it.
+        """
+        return self.compose(sql, params)
+
+    def compose(
+        self, sql: LiteralString | SQL | Composed, params: Sequence[object] = ()
+    ) -> list[tuple[Any, ...]]:
+        """As `query`, for a text that was put together by psycopg.sql."""
+        try:
+            with self.interruption.raising():
+                cursor = self.connection.execute(sql, params)
+                return cursor.fetchall() if cursor.description else []
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if self.connection.closed:
+                raise ConnectionLostError(str(error)) from error
+            raise
+
+    def run(self, requests: Sequence[Request], batch: Batch | None = None) -> Iterator[Reply]:
+        """Send a batch that ends with `SYNC`, and yield its replies in order.
+
+        The replies must be read to their end. A failed statement is a reply, not an
+        exception.
+
+        Raises:
+            ConnectionLostError: the connection broke; requests without a reply are in doubt.
+            Interrupted: after the statement in flight was cancelled.
+        """
+        batch = batch or Batch()
+        pgconn = self.connection.pgconn
+        if batch.interruptible:
+            self.interruption.check()
+        try:
+            pgconn.enter_pipeline_mode()
+            nonblocking, pgconn.nonblocking = pgconn.nonblocking, 1
+            yield from self._exchange(pgconn, requests, batch)
+            pgconn.nonblocking = nonblocking
+            pgconn.exit_pipeline_mode()
+        except psycopg.OperationalError as error:
+            raise ConnectionLostError(str(error).strip()) from error
+
+    def _exchange(
+        self, pgconn: pq.abc.PGconn, requests: Sequence[Request], batch: Batch
+    ) -> Iterator[Reply]:
+        waiting = _Waiting(self, batch)
+        expected: deque[tuple[int, int]] = deque()
+        sent = ahead = 0
+        reading = _Reading(pgconn, requests)
+        while sent < len(requests) or expected:
+            while sent < len(requests) and ahead < _WINDOW:
+                size = _send(pgconn, requests[sent])
+                expected.append((sent, size))
+                ahead += size
+                sent += 1
+            unsent = bool(pgconn.flush())
+            while expected and reading.is_ready(expected[0][0]):
+                number, size = expected[0]
+                is_over, reply = reading.take(number)
+                if is_over:
+                    expected.popleft()
+                    ahead -= size
+                    waiting.heard()
+                if reply is not None:
+                    yield reply
+            if expected:
+                waiting.wait(pgconn, expected[0][0], unsent=unsent)
+        if waiting.cancelled_at is not None:
+            raise Interrupted
+
+    def copy_in(self, sql: str, data: str) -> ServerError | None:
+        """Run ``COPY … FROM stdin`` with its data; None when it succeeded.
+
+        Raises:
+            ConnectionLostError: the connection broke.
+            Interrupted: after it was cancelled.
+        """
+        try:
+            # psycopg is given no parameters, so nothing in the text is interpreted.
+            with (
+                self.interruption.raising(),
+                self.connection.cursor() as cursor,
+                cursor.copy(sql.encode()) as copy,
+            ):
+                for start in range(0, len(data), _WINDOW):
+                    copy.write(data[start : start + _WINDOW])
+        except psycopg.Error as error:
+            if self.connection.closed:
+                raise ConnectionLostError(str(error)) from error
+            if error.pgresult is not None:
+                return ServerError.of(error.pgresult)
+            return ServerError(error.sqlstate or "", str(error))
+        return None
+
+
+class _Reading:
+    """Puts the results of one request after the other together."""
+
+    def __init__(self, pgconn: pq.abc.PGconn, requests: Sequence[Request]) -> None:
+        self.pgconn = pgconn
+        self.requests = requests
+        self.reply: Reply | None = None
+        self.rows: list[tuple[str | None, ...]] = []
+        self.begun = -1
+
+    def is_ready(self, number: int) -> bool:
+        """Whether `take` would not wait for the server."""
+        if self.begun != number:
+            self.begun = number
+            if self.requests[number].mode is Mode.EXECUTE:
+                # Before libpq looks at its input, and only while it is at this request: else it
+                # refuses, and all rows come at once.
+                with contextlib.suppress(psycopg.OperationalError):
+                    self.pgconn.set_chunked_rows_mode(_CHUNK)
+        return not self.pgconn.is_busy()
+
+    def take(self, number: int) -> tuple[bool, Reply | None]:
+        """One result of that request: whether it was the last, and the reply when it was."""
+        result = self.pgconn.get_result()
+        if result is None:  # libpq's mark of a query's end
+            reply, self.reply, self.rows = self.reply, None, []
+            if reply is None:
+                raise ConnectionLostError(self.pgconn.get_error_message().strip())
+            return True, reply
+        if result.status == pq.ExecStatus.PIPELINE_SYNC:
+            return True, None
+        if self.requests[number].keep_rows and result.status in _ROWS:
+            self.rows.extend(_rows(result))
+        self.reply = _reply(number, result, self.rows)
+        return False, None
+
+
+class _Waiting:
+    """Waits for the server, for a signal, and for patience to end."""
+
+    def __init__(self, session: Session, batch: Batch) -> None:
+        self.session = session
+        self.batch = batch
+        self.silent_since = self.told_at = time.monotonic()
+        self.cancelled_at: float | None = None
+        self.cancelled_first = 0.0
+
+    def heard(self) -> None:
+        self.silent_since = self.told_at = time.monotonic()
+
+    def wait(self, pgconn: pq.abc.PGconn, number: int, *, unsent: bool) -> None:
+        """Until the socket has something for us, or some time has passed."""
+        poll = select.poll()
+        poll.register(pgconn.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
+        listening = self.batch.interruptible and self.cancelled_at is None
+        if listening:
+            poll.register(self.session.interruption.fileno(), select.POLLIN)
+        ready = poll.poll((_CANCEL_AGAIN if self.cancelled_at else PATIENCE) * 1000)
+        now = time.monotonic()
+        if any(fd == pgconn.socket for fd, _ in ready):
+            pgconn.consume_input()
+        elif ready or self.cancelled_at is not None:
+            self.cancel(now)
+        elif self.batch.on_silence and now - self.told_at >= PATIENCE:
+            self.told_at = now
+            self.batch.on_silence(number, now - self.silent_since)
+
+    def cancel(self, now: float) -> None:
+        if self.cancelled_at is None:
+            self.cancelled_first = now
+        elif now - self.cancelled_first > _CANCEL_LIMIT:
+            raise Interrupted
+        self.cancelled_at = now
+        self.session.connection.cancel_safe(timeout=2)
+
+
+def _send(pgconn: pq.abc.PGconn, request: Request) -> int:
+    if request.mode is Mode.SYNC:
+        pgconn.pipeline_sync()
+        return 5
+    sql = request.sql.encode()
+    if request.mode is Mode.PARSE:
+        pgconn.send_prepare(b"", sql)
+    else:
+        params = [None if value is None else value.encode() for value in request.params]
+        pgconn.send_query_params(sql, params or None)
+        # Ask for its answer now rather than at the end: progress, and what to cancel.
+        pgconn.send_flush_request()
+    return len(sql)
+
+
+def _rows(result: PGresult) -> Iterator[tuple[str | None, ...]]:
+    for row in range(result.ntuples):
+        values = (result.get_value(row, column) for column in range(result.nfields))
+        yield tuple(None if value is None else value.decode() for value in values)
+
+
+def _reply(number: int, result: PGresult, rows: list[tuple[str | None, ...]]) -> Reply:
+    if result.status == pq.ExecStatus.PIPELINE_ABORTED:
+        return Reply(number, skipped=True)
+    if result.status in _FAILED:
+        return Reply(number, error=ServerError.of(result))
+    return Reply(number, (result.command_status or b"").decode(), tuple(rows))

@@ -1,0 +1,129 @@
+"""Why there is no connection, in words that say what to do.
+
+libpq gives a text and no code, so the text is read; a server that speaks another language
+than English is understood as far as libpq's own words go, and else told as it is. No
+password is repeated, whoever's words they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import psycopg
+
+from dbmigrate.errors import UnreachableError
+
+SECRETS: Final = ("password", "sslpassword", "oauth_client_secret")
+
+
+class _Cause(NamedTuple):
+    code: str
+    pattern: str
+    hint: str
+
+
+_CAUSES: Final = (
+    _Cause(
+        "StandbyServer",
+        r"session is read-only|hot standby mode|server is a standby|server is not in",
+        "connect to the primary; or the role or database has default_transaction_read_only on",
+    ),
+    _Cause(
+        "ServerStarting",
+        r"the database system is (starting|shutting|in recovery|not (yet )?accepting)",
+        "wait until the server accepts connections",
+    ),
+    _Cause(
+        "TooManyConnections",
+        r"too many (clients|connections)|remaining connection slots",
+        "free connections, or raise max_connections or the role's limit",
+    ),
+    _Cause(
+        "DatabaseDoesNotExist",
+        r'database "[^"]*" does not exist|is not currently accepting connections',
+        "create the database, or correct its name",
+    ),
+    _Cause(
+        "TlsNotTrusted",
+        r"certificate verify failed|root certificate file|server certificate for|"
+        r"self[- ]signed certificate|certificate authentication failed",
+        "give the server's authority by sslrootcert, and connect by the name in its certificate",
+    ),
+    _Cause(
+        "TlsNotOffered",
+        r"server does not support SSL|sslmode .* invalid when SSL support",
+        "switch TLS on at the server, or choose another sslmode on purpose",
+    ),
+    _Cause(
+        "TlsRequired",
+        r"no encryption|SSL off|connection requires a valid client certificate",
+        "the server wants TLS for this connection: set sslmode=require or verify-full",
+    ),
+    _Cause(
+        "ConnectionNotAllowed",
+        r"pg_hba\.conf|permission denied for database",
+        "allow this user, host and database in pg_hba.conf, or grant CONNECT",
+    ),
+    _Cause(
+        "AuthenticationFailed",
+        r"authentication failed|no password supplied|role \"[^\"]*\" does not exist|"
+        r"is not permitted to log in|fe_sendauth|SCRAM|password retrieved from file",
+        "correct the user and the password",
+    ),
+    _Cause(
+        "HostNotFound",
+        r"could not translate host name|name or service not known|name resolution|"
+        r"nodename nor servname|no address associated",
+        "correct the host's name; in a cluster it is SERVICE.NAMESPACE.svc",
+    ),
+    _Cause(
+        "ConnectionRefused",
+        r"connection refused|no such file or directory",
+        "start the server, or correct the host and the port",
+    ),
+    _Cause(
+        "ConnectTimeout",
+        r"timeout expired|timed out",
+        "something between here and the server drops the packets: look at firewalls and policies",
+    ),
+    _Cause(
+        "HostUnreachable",
+        r"no route to host|network is unreachable|host is unreachable",
+        "look at the network between here and the server",
+    ),
+    _Cause(
+        "ConnectionLost",
+        r"server closed the connection|connection reset|broken pipe|SSL connection has been closed",
+        "the server's log says why it ended the connection",
+    ),
+)
+
+
+def unreachable(
+    error: psycopg.Error, params: Mapping[str, str], place: str, origin: str
+) -> UnreachableError:
+    """The error to show for a connection that could not be made."""
+    text = without_secrets(str(error), params)
+    cause = next((each for each in _CAUSES if re.search(each.pattern, text, re.IGNORECASE)), None)
+    return UnreachableError(
+        f"cannot connect to {place} (from {origin}): {_brief(text)}",
+        code=cause.code if cause else None,
+        hint=cause.hint if cause else "",
+    )
+
+
+def without_secrets(text: str, params: Mapping[str, str]) -> str:
+    """The text with every secret of the connection blotted out."""
+    for keyword in SECRETS:
+        if secret := params.get(keyword):
+            text = text.replace(secret, "***")
+    return text
+
+
+def _brief(text: str) -> str:
+    """One line, without what libpq says around it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    first = lines[-1] if lines and lines[0].startswith("connection failed: Multiple") else None
+    return re.sub(r"^(connection failed: )?", "", first or " ".join(lines)).strip()[:500]
