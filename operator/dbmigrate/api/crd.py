@@ -125,6 +125,9 @@ def _without_union(node: dict[str, Any]) -> dict[str, Any]:
 def definition() -> dict[str, Any]:
     """The whole CustomResourceDefinition."""
     spec, status = structural(DatabaseMigrationSpec), structural(DatabaseMigrationStatus)
+    # kstatus takes an object without a status for ready: `helm --wait` and Flux would go on before
+    # the operator has looked. A generation that there never is says that nobody has looked yet.
+    status["default"] = {"observedGeneration": -1}
     schema = {
         "description": "A PostgreSQL database and the migrations that belong to it.",
         "type": "object",
