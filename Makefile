@@ -62,7 +62,7 @@ image: .venv ## Build the image from the Dockerfile
 
 ##@ Now and then
 
-.PHONY: generate format bench clean
+.PHONY: generate format bench-operator clean
 generate: .venv ## Write the generated files: the CRD and its reference
 	@$(VENV)/python -m dbmigrate.api.crd --write
 	@$(VENV)/python -m dbmigrate.api.reference --write
@@ -70,6 +70,9 @@ generate: .venv ## Write the generated files: the CRD and its reference
 format: .venv ## Format and mend what can be mended by itself
 	@$(VENV)/ruff check --fix --quiet . || true
 	@$(VENV)/ruff format --quiet .
+
+bench-operator: .venv ## Measure the operator on the cluster, and write docs/benchmarks.md
+	@$(VENV)/python -m tests.bench.operator $(ARGS)
 
 clean: ## Remove what was built here (not the caches)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

@@ -123,7 +123,7 @@ def test_an_edited_applied_file_blocks_and_both_sums_are_named(
 
 
 def test_the_target_goes_back_and_forward_twice(migration: Migration, database: Database) -> None:
-    """A targetVersion of 1.3.0 and latest again, as often as one likes, with the sample's rollbacks."""
+    """A targetVersion of 1.3.0 and latest again, as often as one likes, by the sample's files."""
     migration.files(*sample_files())
     migration.apply()
     migration.await_phase("Succeeded", version="1.6.0")

@@ -1,0 +1,1 @@
+"""Benchmarks: run by hand, never a test. They write what they measured into docs/benchmarks.md."""
