@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     try:
         if arguments == ["down"]:
             if found.own_node or target.is_running(found):
-                cluster.delete()  # type: ignore[no-untyped-call] - pytest-kind has no types
+                cluster.delete()  # type: ignore[no-untyped-call]
             return 0
         if target.is_running(found):
             target.renew_credentials(found)

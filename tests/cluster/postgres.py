@@ -152,7 +152,10 @@ class Server:
     def kill(self) -> None:
         """Kill the whole server by SIGKILL; it starts again by itself and recovers."""
         # The postmaster's children notice its death and leave.
-        self._exec("kill -KILL $(head -n 1 $PGDATA/postmaster.pid)")
+        self._exec(
+            "server=$(head -n 1 $PGDATA/postmaster.pid); kill -KILL $server;"
+            "while kill -0 $server 2>/dev/null; do sleep 0.02; done"
+        )
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stop the server; it stays down, its data kept, until `start`."""

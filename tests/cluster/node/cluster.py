@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from . import binaries as programs
 from . import certificates, components, images, kernel, network, prerequisites, processes
 from .report import say, step
-from .settings import NODE, NODE_IP, SOCKETS, Layout, NodeError
+from .settings import NODE, NODE_IP, Layout, NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,11 +87,11 @@ def traces(layout: Layout) -> list[str]:
     """Return what is left of a node on this machine, in words: nothing, after `delete`."""
     found = [f"process {process.pid} {process.program}" for process in processes.find(layout)]
     found += [f"mount {point}" for point in kernel.mounts(layout)]
-    found += [f"control group {group}" for group in kernel.leftovers()]
+    found += [f"control group {group}" for group in kernel.leftovers(layout)]
     found += [f"route {route}" for route in network.pod_routes()]
     found += [f"firewall {rule}" for rule in network.our_rules()]
     found += [f"interface {name}" for name in network.our_interfaces()]
-    found += [f"folder {folder}" for folder in (layout.run, SOCKETS) if folder.exists()]
+    found += [f"folder {folder}" for folder in (layout.run, layout.sockets) if folder.exists()]
     return found
 
 
@@ -108,7 +108,7 @@ def kubectl(layout: Layout, *arguments: str, stdin: str | None = None) -> str:
 
 
 def _start(layout: Layout, built: Binaries) -> None:
-    for folder in (layout.run, layout.logs, SOCKETS):
+    for folder in (layout.run, layout.logs, layout.sockets):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     path = f"{built.node}:{_PATH}"  # containerd looks for its shim there
@@ -116,7 +116,7 @@ def _start(layout: Layout, built: Binaries) -> None:
     network.set_up(layout)
     network.require_free_ports()
     kernel.forward_packets()
-    kernel.create_cgroups()
+    kernel.create_cgroups(layout)
     _write_configuration(layout)
 
     def start(name: str, command: list[str]) -> subprocess.Popen[bytes]:
@@ -185,10 +185,10 @@ def _ready(layout: Layout) -> bool:
 
 def _wipe(layout: Layout) -> None:
     processes.end_all(layout)
-    kernel.end_pods()
+    kernel.end_pods(layout)
     kernel.remove_files(layout)
     if processes.foreign_kubernetes(layout) is None:
-        network.tear_down()
+        network.tear_down(layout)
     processes.wait_until(
         lambda: not network.pod_routes(), "the kernel to drop the pods' routes", seconds=20
     )

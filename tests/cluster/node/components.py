@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from .settings import (
     API_PORT,
-    CGROUP,
     CLUSTER_DOMAIN,
     CNI_PLUGINS,
     ETCD_PEER_PORT,
@@ -20,7 +19,6 @@ from .settings import (
     PAUSE_IMAGE,
     POD_CIDR,
     SERVICE_CIDR,
-    SOCKETS,
 )
 
 if TYPE_CHECKING:
@@ -172,13 +170,13 @@ def containerd_toml(layout: Layout) -> str:
     runtime = "plugins.'io.containerd.cri.v1.runtime'"
     return f"""version = 3
 root = "{layout.run / "containerd"}"
-state = "{SOCKETS / "state"}"
+state = "{layout.sockets / "state"}"
 
 [grpc]
   address = "{layout.containerd_socket}"
 
 [plugins.'io.containerd.shim.v1.manager']
-  socket_dir = "{SOCKETS / "shims"}"
+  socket_dir = "{layout.sockets / "shims"}"
 
 [plugins.'io.containerd.nri.v1.nri']
   disable = true
@@ -203,7 +201,7 @@ state = "{SOCKETS / "state"}"
   runtime_type = "io.containerd.runc.v2"
 
 [{runtime}.containerd.runtimes.runc.options]
-  Root = "{SOCKETS / "runc"}"
+  Root = "{layout.sockets / "runc"}"
   SystemdCgroup = false
 """
 
@@ -224,7 +222,7 @@ def kubelet_configuration(layout: Layout) -> dict[str, Any]:
         "tlsPrivateKeyFile": str(layout.pki / "kubelet.key"),
         "containerRuntimeEndpoint": f"unix://{layout.containerd_socket}",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{CGROUP}",
+        "cgroupRoot": f"/{layout.cgroup}",
         "failCgroupV1": False,
         "failSwapOn": False,
         "clusterDNS": [NODE_IP],

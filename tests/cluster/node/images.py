@@ -1,15 +1,13 @@
 """Images into the node, without a registry: from buildah's store into containerd's.
 
 What the node holds is asked of containerd itself: each image carries the builder's image ID as a
-label, so that loading one that is there already costs nothing.
+label, so that loading one that is there already costs a question.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
-from pathlib import Path
 
 from .binaries import Binaries
 from .prerequisites import which
@@ -18,14 +16,14 @@ from .settings import PAUSE_IMAGE, Layout, NodeError
 _LABEL = "dbmigrate.dev/image-id"
 
 
-def buildah(*arguments: str, cwd: Path | None = None) -> str:
+def buildah(*arguments: str) -> str:
     """Run buildah and return what it prints; raise NodeError with its words if it fails."""
-    program = which("buildah")
-    if program is None:
-        raise NodeError("No `buildah` here: it is in the Debian package of that name.")
-    environment = {**os.environ, "STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
     done = subprocess.run(
-        [program, *arguments], cwd=cwd, env=environment, check=False, capture_output=True, text=True
+        [*_buildah_command(), *arguments],
+        env=_buildah_environment(),
+        check=False,
+        capture_output=True,
+        text=True,
     )
     if done.returncode != 0:
         raise NodeError(f"buildah {arguments[0]} failed: {done.stderr.strip()}")
@@ -41,10 +39,17 @@ def load(layout: Layout, binaries: Binaries, image: str) -> bool:
     name = _full_name(image)
     if name in _ctr(layout, binaries, "images", "ls", "-q", f'labels."{_LABEL}"=={wanted}').split():
         return False
-    with tempfile.TemporaryDirectory(dir=layout.run) as folder:
-        archive = f"{folder}/image.tar"
-        buildah("push", "--quiet", image, f"docker-archive:{archive}:{name}")
-        _ctr(layout, binaries, "images", "import", archive)
+    # From the one's output into the other's input: the archive is never on the disk.
+    push = [*_buildah_command(), "push", "--quiet", image, f"docker-archive:/dev/stdout:{name}"]
+    take = _ctr_command(layout, binaries, "images", "import", "-")
+    with subprocess.Popen(
+        push, env=_buildah_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as pushing:
+        taken = subprocess.run(
+            take, stdin=pushing.stdout, check=False, capture_output=True, text=True
+        )
+    if pushing.returncode != 0 or taken.returncode != 0:
+        raise NodeError(f"The node did not take {image}: {taken.stderr.strip()}")
     _ctr(layout, binaries, "images", "label", name, f"{_LABEL}={wanted}")
     return True
 
@@ -65,6 +70,18 @@ def load_pause(layout: Layout, binaries: Binaries) -> None:
     _ctr(layout, binaries, "images", "import", str(archive))
 
 
+def _buildah_command() -> list[str]:
+    program = which("buildah")
+    if program is None:
+        raise NodeError("No `buildah` here: it is in the Debian package of that name.")
+    return [program]
+
+
+def _buildah_environment() -> dict[str, str]:
+    # Without an engine's help: overlay mounts as root, and no namespaces for build steps.
+    return {**os.environ, "STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
+
+
 def _full_name(image: str) -> str:
     """Return a reference as containerd stores it: with its registry and its tag."""
     registry, slash, _ = image.partition("/")
@@ -76,13 +93,13 @@ def _full_name(image: str) -> str:
 
 
 def _ctr(layout: Layout, binaries: Binaries, *arguments: str) -> str:
-    command = [str(binaries.node / "ctr"), "--address", str(layout.containerd_socket)]
-    done = subprocess.run(
-        [*command, "--namespace", "k8s.io", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    command = _ctr_command(layout, binaries, *arguments)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise NodeError(f"ctr {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
     return done.stdout
+
+
+def _ctr_command(layout: Layout, binaries: Binaries, *arguments: str) -> list[str]:
+    command = [str(binaries.node / "ctr"), "--address", str(layout.containerd_socket)]
+    return [*command, "--namespace", "k8s.io", *arguments]

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from .settings import CGROUP, SOCKETS, Layout, NodeError
+from .settings import Layout, NodeError
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _SYSCTLS = (
@@ -57,14 +57,14 @@ def restore_settings(layout: Layout) -> None:
     layout.kernel_settings.unlink()
 
 
-def create_cgroups() -> None:
+def create_cgroups(layout: Layout) -> None:
     """Create the pods' control group in each hierarchy: the kubelet wants to find it."""
     if (_CGROUPS / "cgroup.controllers").exists():
         available = (_CGROUPS / "cgroup.controllers").read_text().split()
         for controller in available:
             with suppress(OSError):
                 (_CGROUPS / "cgroup.subtree_control").write_text(f"+{controller}")
-    for group in _cgroups():
+    for group in _cgroups(layout):
         group.mkdir(exist_ok=True)
         # In version 1 a new cpuset is empty and accepts nobody: it takes what its parent has.
         for name in ("cpuset.cpus", "cpuset.mems"):
@@ -72,12 +72,12 @@ def create_cgroups() -> None:
                 (group / name).write_text((group.parent / name).read_text())
 
 
-def end_pods() -> None:
+def end_pods(layout: Layout) -> None:
     """Kill every process in the pods' control group, then remove it."""
     deadline = time.monotonic() + 20
-    while groups := [group for group in _cgroups() if group.exists()]:
+    while groups := [group for group in _cgroups(layout) if group.exists()]:
         for pid in {pid for group in groups for pid in _members(group)}:
-            _kill_member(pid)
+            _kill_member(layout, pid)
         for group in groups:
             for folder, _, _ in os.walk(group, topdown=False):
                 with suppress(OSError):  # a process in it has not gone yet: the next round
@@ -90,7 +90,7 @@ def mounts(layout: Layout) -> list[str]:
     """Return the mounts below the node's folders, the latest first."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [line.split()[4].replace(r"\040", " ") for line in lines]
-    ours = tuple(f"{folder}/" for folder in (layout.run, SOCKETS))
+    ours = tuple(f"{folder}/" for folder in (layout.run, layout.sockets))
     return [point for point in reversed(points) if point.startswith(ours)]
 
 
@@ -101,7 +101,7 @@ def remove_files(layout: Layout) -> None:
     if left := mounts(layout):
         # Deleting through a mount would delete what is mounted, which may be anybody's.
         raise NodeError(f"{left[0]} cannot be unmounted; nothing below it was deleted.")
-    for folder in (layout.run, SOCKETS):
+    for folder in (layout.run, layout.sockets):
         if folder.exists():
             shutil.rmtree(folder)
     for link in Path("/var/log/containers").glob("*.log"):
@@ -109,12 +109,12 @@ def remove_files(layout: Layout) -> None:
             link.unlink()
 
 
-def leftovers() -> list[str]:
+def leftovers(layout: Layout) -> list[str]:
     """Return the control groups of pods that exist."""
-    return [str(group) for group in _cgroups() if group.exists()]
+    return [str(group) for group in _cgroups(layout) if group.exists()]
 
 
-def _cgroups() -> list[Path]:
+def _cgroups(layout: Layout) -> list[Path]:
     """Return where the pods' group is, or would be, in each hierarchy of control groups."""
     roots = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
@@ -122,7 +122,7 @@ def _cgroups() -> list[Path]:
         point, kind = Path(before.split()[4]), after.split()[0]
         if kind == "cgroup" or (kind == "cgroup2" and point == _CGROUPS):
             roots.append(point)
-    return [root / CGROUP for root in roots]
+    return [root / layout.cgroup for root in roots]
 
 
 def _members(group: Path) -> set[int]:
@@ -133,12 +133,12 @@ def _members(group: Path) -> set[int]:
     return found
 
 
-def _kill_member(pid: int) -> None:
+def _kill_member(layout: Layout, pid: int) -> None:
     """Kill a process if it is a pod's, and wait for its end for at most a second."""
     with suppress(OSError):
         handle = os.pidfd_open(pid)
         try:
-            if f"/{CGROUP}/" in Path(f"/proc/{pid}/cgroup").read_text():
+            if f"/{layout.cgroup}/" in Path(f"/proc/{pid}/cgroup").read_text():
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
                 select.select([handle], [], [], 1)
         finally:

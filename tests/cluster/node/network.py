@@ -68,7 +68,7 @@ def set_up(layout: Layout) -> None:
         json.dumps(
             {
                 "cniVersion": "1.0.0",
-                "name": NODE,
+                "name": layout.identity,
                 "plugins": [
                     {
                         "type": "ptp",
@@ -86,13 +86,13 @@ def set_up(layout: Layout) -> None:
     )
 
 
-def tear_down() -> None:
+def tear_down(layout: Layout) -> None:
     """Remove the interface, every rule of the node and of kube-proxy, and CNI's notes."""
     if Path("/sys/class/net", INTERFACE).exists():
         _run("ip", "link", "delete", INTERFACE)
     for family in ("iptables", "ip6tables"):
         _remove_rules(family)
-    for note in _CNI_RESULTS.glob(f"{NODE}-*"):
+    for note in _CNI_RESULTS.glob(f"{layout.identity}-*"):
         note.unlink(missing_ok=True)
     for folder in (_CNI_RESULTS, _CNI_RESULTS.parent):
         if folder.is_dir() and not any(folder.iterdir()):

@@ -5,6 +5,7 @@ One node at a time can run on a machine, because its addresses are constants.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ class NodeError(Exception):
 
 
 NODE = "dbmigrate-node"
-"""The Kubernetes node's name, the CNI network's name and the mark in each firewall rule."""
+"""The Kubernetes node's name, and the mark in each firewall rule."""
 
 INTERFACE = "dbmigrate0"
 """A bridge without ports: it only carries the node's address, which must not be loopback."""
@@ -35,11 +36,6 @@ PORTS_ON_LOOPBACK = (ETCD_PORT, ETCD_PEER_PORT, 10257, 10259, 10248, 10249, 1025
 CLUSTER_DOMAIN = "cluster.local"
 PAUSE_IMAGE = "localhost/dbmigrate-pause:1"
 CNI_PLUGINS = Path("/usr/lib/cni")
-SOCKETS = Path("/run/dbmigrate-node")
-"""Sockets and containerd's volatile state: a short path, as a socket's name has 107 bytes."""
-
-CGROUP = "dbmigrate-node"
-"""All pods live below this control group, so that what must be killed is known for certain."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,21 @@ class Layout:
     """Where the node keeps its files: all below one cache folder."""
 
     cache: Path
+
+    @property
+    def identity(self) -> str:
+        """A name that differs for each cache: what one node owns, no other one clears away."""
+        return f"{NODE}-{hashlib.sha256(bytes(self.cache)).hexdigest()[:8]}"
+
+    @property
+    def sockets(self) -> Path:
+        """Sockets and containerd's volatile state: a socket's path has at most 107 bytes."""
+        return Path("/run") / self.identity
+
+    @property
+    def cgroup(self) -> str:
+        """The control group of all pods: what lives in it, and only that, is killed."""
+        return self.identity
 
     @classmethod
     def of_user(cls) -> Layout:
@@ -107,4 +118,4 @@ class Layout:
     @property
     def containerd_socket(self) -> Path:
         """Where containerd listens."""
-        return SOCKETS / "containerd.sock"
+        return self.sockets / "containerd.sock"
