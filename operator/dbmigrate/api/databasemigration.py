@@ -374,6 +374,8 @@ class FailureStatus(ApiModel):
     """The line that failed, with a caret below."""
     transient: bool | None = None
     """It may well succeed when it is tried again."""
+    touched: bool | None = None
+    """Some statement of a migration had been sent before it failed."""
 
 
 class ProgressStatus(ApiModel):
@@ -402,8 +404,12 @@ class RunStatus(ApiModel):
     """Name of the Job."""
     action: str
     """migrate, status or check."""
+    run: int = 0
+    """Number of the Job among all of this resource, from 1."""
     attempt: int
-    """Number of the attempt, from 1."""
+    """Number of the attempt at the same work, from 1."""
+    retries_used: int = 0
+    """How many retries of execution.retryLimit were spent before it."""
     generation: int
     """Generation of the spec that it was made for."""
     source_digest: str
@@ -413,13 +419,15 @@ class RunStatus(ApiModel):
     finished_at: str | None = None
     """When its result was seen."""
     outcome: str | None = None
-    """Succeeded, Failed, Blocked, Stopped or Interrupted."""
+    """Succeeded, Failed, Blocked, Stopped or Interrupted, as the runner told; Lost when its result
+    could not be read; Outdated when the database has since lost what it left there."""
     exit_code: int | None = None
     """The runner's exit code."""
     duration_ms: int | None = None
     """How long the runner worked, in milliseconds."""
-    retry: str | None = None
-    """Value of the annotation dbmigrate.dev/retry that it was made for."""
+    requested: str | None = None
+    """Value of the annotation that it was made for: dbmigrate.dev/check for a check, else
+    dbmigrate.dev/retry."""
 
 
 class IntegrityResultStatus(ApiModel):
@@ -498,7 +506,9 @@ class DatabaseMigrationStatus(ApiModel):
     active_run: RunStatus | None = None
     """The Job that should be running."""
     last_run: RunStatus | None = None
-    """The Job whose result was recorded last."""
+    """The migrating Job whose result was recorded last."""
+    last_verification: RunStatus | None = None
+    """The status or check Job whose result was recorded last."""
     next_attempt_at: str | None = None
     """When a failed run is tried again by itself."""
     failure: FailureStatus | None = None

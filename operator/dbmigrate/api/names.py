@@ -19,6 +19,8 @@ LABEL_RESOURCE_UID = f"{GROUP}/uid"
 LABEL_ACTION = f"{GROUP}/action"
 LABEL_GENERATION = f"{GROUP}/generation"
 LABEL_ATTEMPT = f"{GROUP}/attempt"
+LABEL_RUN = f"{GROUP}/run"
+"""Number of the Job among all of its resource: a result is booked once, in this order."""
 LABEL_SOURCE = f"{GROUP}/source"
 """The first 63 digits of the source's digest (a label's value ends there); annotation holds all."""
 
@@ -27,8 +29,9 @@ ANNOTATION_RETRY = f"{GROUP}/retry"
 ANNOTATION_CHECK = f"{GROUP}/check"
 """A user's wish to run the integrity checks now: any new value."""
 ANNOTATION_SOURCE_DIGEST = f"{GROUP}/source-digest"
+ANNOTATION_RETRIES_USED = f"{GROUP}/retries-used"
 ANNOTATION_RESOURCE = f"{GROUP}/resource"
-"""``namespace/name`` on a Job, for people."""
+"""``namespace/name`` on a Job and its pod: whose they are."""
 ANNOTATION_STOP = f"{GROUP}/stop"
 """On a Job's pod: stop after the running file; the value says why."""
 
@@ -75,6 +78,10 @@ class Reason(StrEnum):
     WAITING_FOR_SOURCE = "WaitingForSource"
     WAITING_FOR_POD = "WaitingForPod"
     RETRYING = "Retrying"
+    SOURCE_CHANGED = "SourceChanged"
+    JOB_REFUSED = "JobRefused"
+    DATABASE_CHANGED = "DatabaseChanged"
+    INTERRUPTED = "Interrupted"
     STOPPING = "Stopping"
     SUSPENDED = "Suspended"
     MIGRATION_FAILED = "MigrationFailed"
@@ -101,6 +108,7 @@ NEXT_STEP: dict[str, str] = {
     Reason.UNREACHABLE: "It is tried again by itself; check host, credentials and the Secret.",
     Reason.WAITING_FOR_SOURCE: "Apply the missing ConfigMap; it is noticed by itself.",
     Reason.WAITING_FOR_POD: "kubectl describe pod shows why; it goes on by itself once mended.",
+    Reason.JOB_REFUSED: "It is tried again by itself; check quotas and admission policies.",
     Reason.INVALID_SPEC: "Correct the manifest and apply it again.",
     Reason.INVALID_SOURCE: "Correct the files and apply the source again.",
     Reason.SOURCE_TOO_LARGE: "Move inline SQL into ConfigMaps.",

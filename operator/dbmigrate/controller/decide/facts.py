@@ -1,0 +1,136 @@
+"""What a runner's result says about the database, in the status's own words and bounds.
+
+Facts do not depend on what is wanted now: a result of an older generation still tells where the
+database stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from dbmigrate.api.databasemigration import (
+    DatabaseMigrationSpec,
+    DatabaseMigrationStatus,
+    FailureStatus,
+    IntegrityResultStatus,
+    IntegrityStatus,
+    MigrationStatus,
+)
+from dbmigrate.api.report import (
+    Direction,
+    Failure,
+    IntegrityReport,
+    MigrationRecord,
+    RunResult,
+)
+
+MESSAGE_LIMIT = 1024
+_DETAIL_LIMIT = 512
+_MIGRATIONS = 50
+EMPTY_DATABASE = "0"
+"""Current version of a database that has no migration."""
+
+
+def cut(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """At most that many characters; what was cut is marked."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def known_facts(status: DatabaseMigrationStatus, result: RunResult) -> DatabaseMigrationStatus:
+    """The status with what this result knows of the database; unchanged if it never asked."""
+    if not result.database_known:
+        return status
+    update: dict[str, Any] = {
+        "current_version": result.current_version or EMPTY_DATABASE,
+        "pending": result.pending,
+        "verified_at": result.finished_at,
+        "migrations": _migrations(status, result),
+        "migrations_total": result.history_total,
+    }
+    if result.plan is not None:
+        update["plan_hash"] = result.plan.hash
+    return status.model_copy(update=update)
+
+
+def _migrations(status: DatabaseMigrationStatus, result: RunResult) -> tuple[MigrationStatus, ...]:
+    if not result.truncated:
+        return tuple(_migration(record) for record in result.history[-_MIGRATIONS:])
+    # The short form of a result leaves the history out: carry on from what was known.
+    known = {migration.version: migration for migration in status.migrations}
+    for record in result.applied:
+        if record.type is Direction.ROLLBACK:
+            known.pop(record.version, None)
+        else:
+            known[record.version] = _migration(record)
+    return tuple(known.values())[-_MIGRATIONS:]
+
+
+def _migration(record: MigrationRecord) -> MigrationStatus:
+    return MigrationStatus(
+        version=record.version,
+        file=cut(record.file, 255),
+        checksum=record.checksum,
+        applied_at=record.applied_at,
+        applied_by=cut(record.applied_by, 255) or None,
+        execution_time_ms=record.execution_time_ms,
+        git_commit_hash=record.git_commit_hash,
+        plan_hash=record.plan_hash,
+    )
+
+
+def failure_status(failure: Failure) -> FailureStatus:
+    """A failure within the status's bounds; what is empty is left out."""
+    return FailureStatus(
+        code=failure.code,
+        message=cut(failure.message),
+        hint=cut(failure.hint, _DETAIL_LIMIT) or None,
+        version=failure.version or None,
+        file=cut(failure.file, 255) or None,
+        line=failure.line or None,
+        column=failure.column or None,
+        statement=failure.statement or None,
+        sqlstate=failure.sqlstate or None,
+        detail=cut(failure.detail, _DETAIL_LIMIT) or None,
+        excerpt=cut(failure.excerpt, _DETAIL_LIMIT) or None,
+        transient=failure.transient,
+        touched=failure.touched,
+    )
+
+
+def checks_hash(spec: DatabaseMigrationSpec) -> str:
+    """What tells one list of integrity checks from another; empty for an empty list."""
+    if not spec.integrity_checks:
+        return ""
+    data = [check.model_dump(mode="json", exclude_defaults=True) for check in spec.integrity_checks]
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def integrity_status(
+    report: IntegrityReport, *, requested: str | None, spec_hash: str
+) -> IntegrityStatus:
+    """An integrity report within the status's bounds."""
+    return IntegrityStatus(
+        checked_at=report.checked_at,
+        healthy=report.healthy,
+        summary=cut(report.summary, 120),
+        critical_failures=report.critical_failures,
+        warnings=report.warnings,
+        errors=report.errors,
+        requested=requested,
+        spec_hash=spec_hash or None,
+        results=tuple(
+            IntegrityResultStatus.model_validate(
+                {
+                    "check": each.check,
+                    "status": each.status,
+                    "severity": each.severity,
+                    "details": cut(each.details, _DETAIL_LIMIT),
+                    "affected_records": each.affected_records,
+                }
+            )
+            for each in report.results[:50]
+            if each.status in ("PASS", "FAIL", "ERROR")
+        ),
+    )

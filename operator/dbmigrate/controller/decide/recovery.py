@@ -1,0 +1,36 @@
+"""What a status Job's answer proves about the run before it.
+
+Proofs lean to "no": without one the migration runs again, which is always safe, because the
+runner applies nothing twice.
+"""
+
+from __future__ import annotations
+
+from dbmigrate.api.report import Outcome, RunResult
+from dbmigrate.controller.decide.facts import EMPTY_DATABASE
+from dbmigrate.controller.decide.source import SourceView
+
+LATEST = "latest"
+
+
+def is_proved(target: str, source: SourceView, result: RunResult) -> bool:
+    """The database is where this source and target want it, file by file."""
+    if result.outcome is not Outcome.SUCCEEDED or not result.database_known or result.truncated:
+        return False
+    current = result.current_version or EMPTY_DATABASE
+    if target == LATEST:
+        if result.pending or source.latest is None or current != str(source.latest):
+            return False
+    elif current != target.removeprefix("v"):
+        return False
+    return all(
+        source.checksums.get(record.file.rpartition("/")[2]) == record.checksum
+        for record in result.history
+    )
+
+
+def has_lost(target: str, result: RunResult) -> bool:
+    """The database is no longer where a succeeded run left it."""
+    if target == LATEST:
+        return result.pending > 0
+    return (result.current_version or EMPTY_DATABASE) != target.removeprefix("v")

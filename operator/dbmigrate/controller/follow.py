@@ -1,0 +1,217 @@
+"""Follows the logs of running Jobs: what a runner tells while it works, and its result.
+
+What a log says is news, not truth: it is lost with this process, and everything that is decided
+on it is confirmed by the container's end or by asking the database. A log is read from a pod's
+first moment: kubelet tells of a started container up to a second late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import aiohttp
+
+from dbmigrate.api.databasemigration import ProgressStatus
+from dbmigrate.api.report import Direction, EventName, RunResult, parse_result
+from dbmigrate.controller.kube import NOT_FOUND, Kube, KubeError, core_path
+from dbmigrate.controller.manifests import CONTAINER
+from dbmigrate.controller.observation import LiveProgress
+
+_log = logging.getLogger(__name__)
+
+Wake = Callable[[str, str], None]
+
+_FIRST_NEWS = 1.0
+"""Seconds that a run has to last before the status tells of its progress."""
+_NEXT_NEWS = 2.0
+"""Seconds between two progresses in the status."""
+_EAGER_PAUSE = 0.1
+_EAGER_TRIES = 50
+_CALM_PAUSE = 2.0
+_TEXT_LIMIT = 500
+
+
+@dataclass(slots=True)
+class Told:
+    """What one Job's log has told so far."""
+
+    progress: LiveProgress | None = None
+    result: RunResult | None = None
+
+
+@dataclass(slots=True)
+class Followers:
+    """All logs that are being followed, by namespace and Job.
+
+    Args:
+        kube: the API.
+        wake: called with namespace and name of the resource when there is news.
+    """
+
+    kube: Kube
+    wake: Wake
+    _told: dict[tuple[str, str], Told] = field(default_factory=dict)
+    _tasks: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
+
+    def of(self, namespace: str, job: str) -> Told | None:
+        """What this Job has told; None when it is not followed."""
+        return self._told.get((namespace, job))
+
+    def follow(self, namespace: str, resource: str, job: str, pod: str) -> None:
+        """Begin to follow, if it is not followed already."""
+        key = (namespace, job)
+        if key in self._tasks:
+            return
+        told = self._told.setdefault(key, Told())
+        follower = _Follower(self.kube, self.wake, namespace, resource, pod, told)
+        self._tasks[key] = asyncio.create_task(follower.run(), name=f"log of {job}")
+
+    def keep(self, namespace: str, resource_jobs: set[str], all_jobs: set[str]) -> None:
+        """Forget those of a resource's Jobs that are no longer of interest.
+
+        Args:
+            namespace: where they are.
+            resource_jobs: the Jobs to go on with.
+            all_jobs: every Job of the resource.
+        """
+        for job in all_jobs - resource_jobs:
+            self._told.pop((namespace, job), None)
+            task = self._tasks.pop((namespace, job), None)
+            if task is not None:
+                task.cancel()
+
+    async def close(self) -> None:
+        """Stop following."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass(slots=True)
+class _Follower:
+    kube: Kube
+    wake: Wake
+    namespace: str
+    resource: str
+    pod: str
+    told: Told
+    lines: int = 0
+    last_news: float = 0.0
+    due: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Read until the result is there or the pod is gone; a broken stream is taken up again."""
+        try:
+            tries = 0
+            while self.told.result is None:
+                try:
+                    ended = await self._read()
+                except KubeError as error:
+                    if error.status == NOT_FOUND:
+                        return
+                    ended = False
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    _log.debug("log stream of %s broke: %r", self.pod, error)
+                    ended = False
+                if ended:
+                    return
+                tries += 1
+                await asyncio.sleep(_EAGER_PAUSE if tries < _EAGER_TRIES else _CALM_PAUSE)
+        finally:
+            if self.due is not None:
+                self.due.cancel()
+
+    async def _read(self) -> bool:
+        """One stream, from the log's start; whether the container's log has ended."""
+        path = core_path("pods", self.namespace, self.pod) + "/log"
+        number = 0
+        async for line in self.kube.stream(path, {"container": CONTAINER, "follow": "true"}):
+            number += 1
+            if number > self.lines:
+                self.lines = number
+                self._line(line)
+            if self.told.result is not None:
+                return True
+        return False
+
+    def _line(self, line: str) -> None:
+        loop = asyncio.get_running_loop()
+        if self.lines == 1:
+            self.last_news = loop.time() + _FIRST_NEWS - _NEXT_NEWS
+        result = parse_result(line)
+        if result is not None:
+            self.told.result = result
+            self.wake(self.namespace, self.resource)
+            return
+        progress = told_progress(self.told.progress, line)
+        if progress is None or progress == self.told.progress:
+            return
+        self.told.progress = progress
+        if self.due is None:
+            delay = max(0.0, self.last_news + _NEXT_NEWS - loop.time())
+            self.due = loop.call_later(delay, self._news)
+
+    def _news(self) -> None:
+        self.due = None
+        self.last_news = asyncio.get_running_loop().time()
+        self.wake(self.namespace, self.resource)
+
+
+def told_progress(before: LiveProgress | None, line: str) -> LiveProgress | None:
+    """The progress after one more line of the log; None when the line tells none."""
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(data, dict):
+        return None
+    now = before or LiveProgress(ProgressStatus())
+    event = data.get("event")
+    if event == EventName.WAITING:
+        message = _text(data, "message") or "waiting for a lock"
+        status = now.status.model_copy(update={"message": message})
+        return replace(now, status=status, waiting=message)
+    if event == EventName.PLAN:
+        plan = data.get("plan")
+        return replace(now, direction=_direction(plan), waiting="", status=_free(now.status))
+    if event == EventName.MIGRATION_STARTED:
+        status = ProgressStatus(
+            version=_text(data, "version"),
+            file=_text(data, "file"),
+            number=_number(data, "number"),
+            of=_number(data, "of"),
+            started_at=_text(data, "at"),
+        )
+        return LiveProgress(status, direction=_direction(data))
+    if event == EventName.STATEMENT:
+        statement = _number(data, "statement")
+        status = _free(now.status).model_copy(update={"statement": statement})
+        return replace(now, status=status, waiting="")
+    if event == EventName.MIGRATION_COMPLETED:
+        return replace(now, status=_free(now.status), waiting="")
+    return None
+
+
+def _free(status: ProgressStatus) -> ProgressStatus:
+    return status.model_copy(update={"message": None})
+
+
+def _direction(data: Any) -> Direction:
+    back = isinstance(data, dict) and data.get("direction") == Direction.ROLLBACK
+    return Direction.ROLLBACK if back else Direction.FORWARD
+
+
+def _text(data: dict[str, Any], key: str) -> str | None:
+    value = data.get(key)
+    return value[:_TEXT_LIMIT] if isinstance(value, str) else None
+
+
+def _number(data: dict[str, Any], key: str) -> int | None:
+    value = data.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
