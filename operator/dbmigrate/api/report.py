@@ -213,10 +213,17 @@ def _camel(name: str) -> str:
 
 
 def to_json(value: Any) -> Any:
-    """A report's dataclass as JSON data: camelCase keys; None and what is empty left out."""
+    """A report's dataclass as JSON data: camelCase keys.
+
+    None, empty lists and empty texts are left out where that is the field's default,
+    so that `from_json` gives an equal value back.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        data = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {_camel(k): v for k, v in data.items() if v not in (None, "", [])}
+        return {
+            _camel(each.name): to_json(item)
+            for each in dataclasses.fields(value)
+            if (item := getattr(value, each.name)) not in (None, "", ()) or item != each.default
+        }
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     return value
@@ -280,7 +287,7 @@ def parse_result(line: str) -> RunResult | None:
     """The result that a line holds, or None when the line is something else (or cut short)."""
     try:
         data = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict) or data.get("event") != EventName.RESULT.value:
         return None

@@ -191,7 +191,7 @@ def test_a_pipe_named_as_a_migration_is_refused(folder):
 
 
 def test_a_mounted_configmap_is_read(tmp_path):
-    """kubelet mounts keys as links into the hidden folder ..data, which is a link itself."""
+    """The kubelet mounts keys as links into the hidden folder ..data, which is a link itself."""
     real = tmp_path / "..2026_01_01"
     real.mkdir()
     put(real, "v1.0.0_a.sql")
