@@ -48,6 +48,17 @@ ONE_STATEMENT = {
     "OR REPLACE PROCEDURE with a body": (
         "Create Or Replace Procedure p() language sql Begin Atomic insert into t values (1); End"
     ),
+    "CREATE PROCEDURE with a body": "create procedure p() begin atomic select 1; select 2; end",
+    "CASE directly before a string": (
+        "create function f() begin atomic select case'x' when'\\'then 1 end; select 2; end"
+    ),
+    "CASE and END within parentheses do not count": (
+        "create function f() begin atomic select (select E'x', 1 end); select 2; end"
+    ),
+    "a semicolon behind inner parentheses": (
+        "create rule r as on insert to t do (((select $1); b); c)"
+    ),
+    "E'…' goes on behind a carriage return": "select E'a'\r'b\\';c'",
     "CASE ends with END too, within a body": (
         "create function f() returns int begin atomic"
         " select case when a then case 1 when 2 then 3 end else 4 end; select 5; end"
@@ -106,6 +117,11 @@ SEVERAL = {
         "create function f() begin atomic select 1; end; select 2",
         ["create function f() begin atomic select 1; end", "select 2"],
     ),
+    "a function called atomic": (
+        "create function atomic() as ''; x",
+        ["create function atomic() as ''", "x"],
+    ),
+    "a string that begins the script": ("'\\'; e", ["'\\'", "e"]),
     "a routine with a dollar-quoted body": (
         "create function f() as $$ begin atomic; $$; select 2",
         ["create function f() as $$ begin atomic; $$", "select 2"],
@@ -197,6 +213,12 @@ def test_copy_data(script: str, data: str) -> None:
     assert copy.copy_data == data
     assert after.text == "select 1"
     assert after.line == script.count("\n") + 2
+
+
+def test_copy_data_at_the_end_of_the_file() -> None:
+    """The last line needs no line break."""
+    (copy,) = split("COPY t FROM stdin;\n1\n\\.")
+    assert copy.copy_data == "1\n"
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,12 @@ _QUOTED: Final = r"""(?<![eE])'[^']*+'|"[^"]*+"|-(?!-)|/(?!\*)"""
 _WITHIN: Final = rf"""[^'"$()\\/\-]++|{_QUOTED}|--[^\n\r]*+"""
 _PARENTHESES: Final = rf"\((?:{_WITHIN}|\((?:{_WITHIN}|\((?:{_WITHIN})*+\))*+\))*+\)"
 _SKIP: Final = re.compile(rf"""(?:[^'"$;()\\/\-]++|{_QUOTED}|{_PARENTHESES})*+""")
+_BODY_WORD: Final = rf"(?i:begin|atomic|case|end|as)(?![{lex.IDENT_PART}])"
+_OTHER_WORD: Final = rf"(?!{_BODY_WORD})[{lex.IDENT_START}][{lex.IDENT_PART}]*+"
 _SKIP_TO_WORD: Final = re.compile(
-    rf"""(?:[^'"$;()\\/\-{lex.IDENT_START}]++|{_QUOTED}|{_PARENTHESES})*+"""
+    rf"""(?:[^'"$;()\\/\-{lex.IDENT_START}]++|{_OTHER_WORD}|{_QUOTED}|{_PARENTHESES})*+""", re.ASCII
 )
+_WORD: Final = re.compile(rf"""(?:[^'"$;()\\/\-{lex.IDENT_START}]++|{_QUOTED}|{_PARENTHESES})*+""")
 _WORD: Final = re.compile(rf"[{lex.IDENT_START}][{lex.IDENT_PART}]*+")
 _QUOTES: Final = {"'": "string", '"': "quoted identifier", "$": "dollar-quoted string"}
 
@@ -70,7 +73,8 @@ class Scanner:
             elif first == "\\":
                 refuse_command(script, self.filename, at)
             else:
-                end = self.word(at, nesting)
+                end = lex.end_of(_WORD.match(script, at), at)
+                nesting.word(at, end)
             here = end
         if not nesting.is_closed():
             refuse_open(script, self.filename, *nesting.innermost())
@@ -88,14 +92,6 @@ class Scanner:
         end = lex.end_of_quoted(self.script, start, floor)
         if end == lex.UNTERMINATED:
             refuse_open(self.script, self.filename, start, _QUOTES[self.script[start]])
-        return end
-
-    def word(self, start: int, nesting: _Nesting) -> int:
-        """Where the word at `start` ends, or the string whose prefix it is (``E'…'``)."""
-        end = lex.end_of(_WORD.match(self.script, start), start)
-        if self.script.startswith("'", end):
-            return self.quoted(end, floor=start)
-        nesting.word(start, end)
         return end
 
 
