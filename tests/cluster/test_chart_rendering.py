@@ -122,12 +122,12 @@ def test_the_operator_may_do_this_and_nothing_else(render: Render) -> None:
     }
     assert rights == {
         "dbmigrate.dev/databasemigrations": "get list watch",
-        "dbmigrate.dev/databasemigrations/status": "patch update",
+        "dbmigrate.dev/databasemigrations/status": "patch",
         "batch/jobs": "get list watch create delete",
-        "pods": "get list watch patch",
+        "pods": "list watch patch",
         "pods/log": "get",
         "configmaps": "get list watch",
-        "events": "create patch",
+        "events": "create",
     }
 
 
