@@ -31,6 +31,8 @@ SHOP = """
     INSERT INTO shop.visits VALUES ('a@example.com', '/'), (NULL, '/');
 """
 
+WAITS = "SELECT true FROM pg_stat_activity WHERE pid = %s AND wait_event = 'advisory'"
+
 RELATIONSHIP = {
     "relationship": {
         "table": "shop.orders",
@@ -61,10 +63,16 @@ def check(body, name="rule", severity="warning"):
 
 
 @pytest.fixture
-def shop(connection):
+def connect(database):
+    """Makes one more connection to the test's database."""
+    return database.another
+
+
+@pytest.fixture
+def shop(database):
     """A connection to a database with a small shop."""
-    connection.execute(SHOP)
-    return connection
+    database.connection.execute(SHOP)
+    return database.connection
 
 
 @pytest.fixture
@@ -77,19 +85,6 @@ def run(shop):
         return report if isinstance(body, list) else report.results[0]
 
     return _run
-
-
-def await_blocked(connection, pid):
-    """Wait until that backend waits for an advisory lock."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        row = connection.execute(
-            "SELECT wait_event FROM pg_stat_activity WHERE pid = %s", [pid]
-        ).fetchone()
-        if row == ("advisory",):
-            return
-        time.sleep(0.01)
-    pytest.fail("the check never came to wait")
 
 
 @pytest.fixture
@@ -106,7 +101,10 @@ def during(shop, connect, run):
             worker = threading.Thread(target=lambda: reports.append(run(checks, timeout=30)))
             worker.start()
             try:
-                await_blocked(other, shop.info.backend_pid)
+                deadline = time.monotonic() + 20
+                while not other.execute(WAITS, [shop.info.backend_pid]).fetchone():
+                    assert time.monotonic() < deadline, "the check never came to wait"
+                    time.sleep(0.01)
                 action(other)
             finally:
                 other.execute("SELECT pg_advisory_unlock(4711)")
@@ -556,6 +554,7 @@ class TestOneSnapshot:
         assert result.status == "PASS"
 
 
+@pytest.mark.one_version
 class TestDetails:
     """What a person gets to read is short, whatever the data are."""
 
@@ -589,6 +588,7 @@ class TestDetails:
         assert "secret" not in run(PATTERN).details
 
 
+@pytest.mark.one_version
 class TestRecord:
     """The report in the database."""
 
@@ -704,10 +704,10 @@ class TestSample:
     """The list that lies beside the sample migrations."""
 
     @pytest.fixture
-    def exams(self, connection):
+    def exams(self, database):
         """The sample's first version, where no trigger mends the counts."""
-        connection.execute((SAMPLE / "v1.0.0_initial_schema.sql").read_text().encode())
-        return connection
+        database.connection.execute((SAMPLE / "v1.0.0_initial_schema.sql").read_bytes())
+        return database.connection
 
     def results(self, connection):
         """The report, and each check's status and number by its name."""
