@@ -1,8 +1,7 @@
 """Databases on real PostgreSQL servers: 15, 16 and 18.
 
 Each test process starts a server of each version when it first needs one. `database` is a
-new empty database; a test that takes it runs on every version that the machine has, unless
-marked ``one_version``.
+new empty database. A test runs on each version, unless it is marked ``one_version``.
 """
 
 import os
@@ -33,7 +32,7 @@ _running: dict[int, Server] = {}
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "one_version: what it shows is not the server's: one will do")
+    config.addinivalue_line("markers", "one_version: run on the newest PostgreSQL alone")
 
 
 def pytest_generate_tests(metafunc):
@@ -188,7 +187,7 @@ def own_database(own_server, tmp_path) -> Iterator[Database]:
 def _database(server: Server, folder: Path) -> Iterator[Database]:
     name = f"test_{os.getpid()}_{time.monotonic_ns()}"
     with server.connect("postgres") as admin:
-        admin.execute(f"create database {name} template template0")
+        admin.execute(f"create database {name} template template0 strategy file_copy")
     source = folder / "migrations"
     source.mkdir()
     connection = server.connect(name)

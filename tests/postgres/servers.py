@@ -20,6 +20,9 @@ from pathlib import Path
 
 import psycopg
 
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"
+"""Making a database copies files: in memory that takes a fifth of the time."""
+
 SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -54,7 +57,7 @@ class Server:
         self.programs = programs
         self.settings = {**SETTINGS, **settings}
         self.user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"dbmigrate-pg{major}-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"dbmigrate-pg{major}-", dir=MEMORY))
         self.data = self.folder / "data"
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -122,9 +125,9 @@ class Server:
     def connect(self, dbname: str) -> "psycopg.Connection":
         return psycopg.connect(**self.params(dbname), autocommit=True)
 
-    def base_backup(self, major_settings: dict[str, str] | None = None) -> "Server":
+    def standby(self) -> "Server":
         """A standby of this server, created but not started."""
-        standby = Server(self.major, self.programs, **(major_settings or {}))
+        standby = Server(self.major, self.programs)
         self._program("pg_basebackup", "-D", standby.data, "-h", self.folder, "-p", str(self.port),
                       "-U", "postgres", "-R", "-X", "stream", "-c", "fast", "--no-sync")  # fmt: skip
         return standby
