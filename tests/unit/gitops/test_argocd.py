@@ -1,5 +1,6 @@
 """The Argo CD scripts, run by the Lua version that Argo CD embeds, against our models' statuses."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import yaml
 from lupa import lua51
 
 from dbmigrate.api.databasemigration import Condition, DatabaseMigrationStatus
+from dbmigrate.api.names import Phase, Reason
+from dbmigrate.controller.decide.conditions import Standing, conditions_of, in_progress, stalled
 
 CONFIG = Path(__file__).parents[3] / "config" / "argocd" / "argocd-cm.yaml"
 DATA = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["data"]
@@ -70,6 +73,7 @@ def status(phase: str, *, generation: int = 2, **conditions: str) -> DatabaseMig
         (status("Suspended", Ready="False"), "Suspended"),
         (status("Suspended", Ready="Unknown", Reconciling="False"), "Suspended"),
         (status("Succeeded", Ready="True", Reconciling="True"), "Progressing"),
+        (status("Pending", Ready="False"), "Progressing"),
         (status("Succeeded"), "Progressing"),
     ],
     ids=lambda value: value if isinstance(value, str) else getattr(value, "phase", None) or "none",
@@ -79,6 +83,30 @@ def test_health_follows_the_conditions(
 ) -> None:
     """Healthy only when Ready is True and nothing says otherwise."""
     assert run(HEALTH, resource(given))["status"] == expected
+
+
+@pytest.mark.parametrize(
+    ("standing", "expected"),
+    [
+        (Standing(Phase.SUCCEEDED, Reason.UP_TO_DATE, "done", ready=True), "Healthy"),
+        (in_progress(Phase.ROLLING_BACK, Reason.RUNNING, "running"), "Progressing"),
+        (in_progress(Phase.PENDING, Reason.UNREACHABLE, "again later"), "Progressing"),
+        (stalled(Phase.FAILED, Reason.MIGRATION_FAILED, "broken"), "Degraded"),
+        (stalled(Phase.BLOCKED, Reason.DATABASE_AHEAD, "ahead"), "Degraded"),
+        (Standing(Phase.SUSPENDED, Reason.SUSPENDED, "suspended"), "Suspended"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.phase.value,
+)
+def test_health_of_what_the_operator_writes(standing: Standing, expected: str) -> None:
+    """The operator's own conditions, its message with them."""
+    written = DatabaseMigrationStatus(
+        observed_generation=2, phase=standing.phase.value, message=standing.message
+    )
+    told = conditions_of(
+        standing, written, generation=2, now=datetime(2026, 1, 1, tzinfo=UTC), has_checks=True
+    )
+    health = run(HEALTH, resource(written.model_copy(update={"conditions": told})))
+    assert (health["status"], health["message"]) == (expected, standing.message)
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed", "Suspended"])
