@@ -29,6 +29,9 @@ class Output(Protocol):
     def emit(self, event: EventName, **data: object) -> None:
         """Tell one event."""
 
+    def show_statements(self) -> None:
+        """Show each statement that is told."""
+
     def connected_to(self, target: str, origin: str) -> None:
         """Tell which database it is, and who said so."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -114,13 +114,13 @@ def read_environment_file(path: Path, process: Mapping[str, str]) -> Environment
     return _interpret({key: entry.value for key, entry in entries.items()}, location)
 
 
-def read_process(process: Mapping[str, str]) -> EnvironmentSettings:
-    """The same keys from the process's own environment; empty values count as not set.
+def read_process(process: Mapping[str, str], keys: Iterable[str] = KEYS) -> EnvironmentSettings:
+    """The same keys, or some of them, from the process; empty values count as not set.
 
     Raises:
         UsageError: a value does not fit its key.
     """
-    values = {key: process[key] for key in KEYS if process.get(key)}
+    values = {key: process[key] for key in keys if process.get(key)}
     return _interpret(values, lambda _key: None)
 
 

@@ -58,6 +58,8 @@ def execute(ctx: click.Context, request: Request) -> int:
         app.warn(warning)
     if common.verbose or request.command == "status":
         app.output.connected_to(settings.connection.place, settings.connection.origin)
+    if settings.debug_queries:
+        app.output.show_statements()
     options = RunOptions(
         command=request.command,
         environment=common.environment,

@@ -24,6 +24,9 @@ class JsonOutput:
         line = {"event": event.value, "time": now(), **{k: to_json(v) for k, v in data.items()}}
         self._stream.line(json.dumps(line, ensure_ascii=False, default=str))
 
+    def show_statements(self) -> None:
+        """Nothing: every event is written anyway."""
+
     def connected_to(self, target: str, origin: str) -> None:
         """Nothing: which database it is belongs to people's output."""
 

@@ -29,7 +29,7 @@ class TextOutput:
     Args:
         out: for what was asked.
         err: for warnings and errors.
-        verbose: also statements, and where the connection comes from.
+        verbose: also the statements that are told.
         live: something that moves is welcome on `out`.
     """
 
@@ -38,6 +38,7 @@ class TextOutput:
         self._err = err
         self._verbose = verbose
         self._live = live
+        self._file = ""
 
     def emit(self, event: EventName, **data: Any) -> None:
         """Show one event, if it is worth a person's eyes."""
@@ -59,6 +60,10 @@ class TextOutput:
             case EventName.STARTED | EventName.PLAN | EventName.RESULT:
                 pass  # the result tells them
 
+    def show_statements(self) -> None:
+        """Show each statement that is told, as DEBUG_QUERIES asks."""
+        self._verbose = True
+
     def connected_to(self, target: str, origin: str) -> None:
         """Say which database it is, and who said so."""
         self._out.line(f"Database {target} (from {origin})", "dim")
@@ -78,18 +83,18 @@ class TextOutput:
                 self._plan(result.plan)
             case "up" | "down" | "to" if result.outcome is Outcome.SUCCEEDED:
                 self._summary(result)
-            case _ if result.outcome is Outcome.SUCCEEDED:
+            case _ if result.outcome is Outcome.SUCCEEDED and result.integrity is None:
                 self._out.line(result.message, "good")
         if result.integrity is not None:
             self._integrity(result.integrity)
         self._end(result)
 
     def _started(self, data: Mapping[str, Any]) -> None:
-        text = f"[{data['number']}/{data['of']}] {data['file']}"
+        self._file = f"[{data['number']}/{data['of']}] {data['file']}"
         if self._live:
-            self._out.progress(text)
+            self._out.progress(self._file)
         else:
-            self._out.line(f"{text} …")
+            self._out.line(f"{self._file} …")
 
     def _completed(self, data: Mapping[str, Any]) -> None:
         record = cast("MigrationRecord", data["migration"])
@@ -99,10 +104,12 @@ class TextOutput:
         self._out.line(f"[{data['number']}/{data['of']}] {record.file} {verb} in {took}", "good")
 
     def _statement(self, data: Mapping[str, Any]) -> None:
-        if not self._verbose:
-            return
-        place = f"{data['file']}:{data['line']}"
-        self._out.line(f"      {place} statement {data['number']}/{data['of']}", "dim")
+        count = f"statement {data['number']}/{data['of']}"
+        if self._verbose:
+            lines = str(data.get("statement", "")).strip().splitlines() or [""]
+            self._out.line(f"      {data['file']}:{data['line']} {count}: {lines[0]}", "dim")
+        elif self._live:
+            self._out.progress(f"{self._file}, line {data['line']}, {count}")
 
     def _waiting(self, data: Mapping[str, Any]) -> None:
         message = str(data.get("message", ""))
@@ -111,8 +118,6 @@ class TextOutput:
             show(message)
             return
         self._err.line(f"waiting: {message}", "warn")
-        for holder in data.get("holders", ()):
-            self._err.line(f"         {_holder(holder)}", "dim")
 
     def _notice(self, severity: str, message: str) -> None:
         style = "dim" if severity in {"NOTICE", "INFO", "LOG", "DEBUG"} else "warn"
@@ -124,15 +129,9 @@ class TextOutput:
 
     def _status(self, result: RunResult, files: Mapping[str, str]) -> None:
         rows = [_history_row(record) for record in result.history]
-        failed = {
-            record.version: row
-            for record, row in zip(result.history, rows, strict=True)
-            if record.status == "failed"
-        }
         rows += [
             (version, files.get(version, ""), "pending", "", "", "")
             for version in result.pending_versions
-            if version not in failed
         ]
         older = result.history_total - len(result.history)
         if older > 0:
@@ -212,9 +211,3 @@ def _span(plan: PlanReport) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _holder(holder: object) -> str:
-    if isinstance(holder, Mapping):
-        return ", ".join(f"{key} {value}" for key, value in holder.items() if value)
-    return str(holder)

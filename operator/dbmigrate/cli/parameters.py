@@ -42,9 +42,9 @@ def parse_duration(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """A duration for people: ``850 ms``, ``4.2 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    if seconds < 1:
+    if seconds < 0.9995:  # noqa: PLR2004 -- what is not 1000 ms when rounded
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:  # noqa: PLR2004 -- a minute
+    if seconds < 59.95:  # noqa: PLR2004 -- what is not 60.0 s when rounded
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:  # noqa: PLR2004 -- an hour

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbmigrate.cli.environment import (
+    CONNECTION_KEYS,
     FLAG_KEYS,
     EnvironmentSettings,
     check_name,
@@ -163,7 +164,7 @@ def _by_process(
             code="UnknownEnvironment",
             hint=f"{folder} has {known or 'no file at all'}",
         )
-    params = dict(read_process(process).params)
+    params = dict(read_process(process, CONNECTION_KEYS).params)
     if params:
         return params, "DB_* variables"
     named = [name for name in NAMING_VARIABLES if process.get(name)]
@@ -183,7 +184,7 @@ def _process_flags(process: Mapping[str, str]) -> tuple[dict[str, bool], list[st
     warnings: list[str] = []
     for key in FLAG_KEYS:
         try:
-            flags.update(read_process({key: process.get(key, "")}).flags or {})
+            flags.update(read_process(process, [key]).flags or {})
         except UsageError as error:
             warnings.append(f"{error.message}; it is taken as not set")
     return flags, warnings
@@ -202,5 +203,4 @@ def _connect_timeout(
         return float(params["connect_timeout"])
     if file is not None and file.connect_timeout is not None:
         return file.connect_timeout
-    only_timeout = {"DB_TIMEOUT": process.get("DB_TIMEOUT", "")}
-    return read_process(only_timeout).connect_timeout or DEFAULT_CONNECT_TIMEOUT
+    return read_process(process, ["DB_TIMEOUT"]).connect_timeout or DEFAULT_CONNECT_TIMEOUT

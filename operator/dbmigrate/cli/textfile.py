@@ -37,12 +37,15 @@ def read_text(path: Path, *, what: str) -> str:
             code="UnreadableFile",
             location=place,
         ) from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123 -- a descriptor has no path
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise UsageError(
                 f"{path}: {what} is not a regular file", code="UnreadableFile", location=place
             )
-        data = file.read(LIMIT + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(LIMIT + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > LIMIT:
         raise UsageError(
             f"{path}: {what} is larger than {LIMIT} bytes", code="UnreadableFile", location=place

@@ -107,7 +107,7 @@ def _result(seen: _Seen, wanted: Version, environment: str | None, started: floa
     took = time.monotonic() - started
     reached = _is_there(seen, wanted)
     if reached:
-        message = f"{seen.text}, {wanted} was waited for"
+        message = f"{wanted} is there: {seen.text}"
     else:
         message = f"{wanted} is not applied after {format_duration(took)}: {seen.text}"
     return RunResult(
