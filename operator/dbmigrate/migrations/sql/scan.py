@@ -19,17 +19,18 @@ from dbmigrate.migrations.sql.refuse import refuse_command, refuse_open
 # What cannot end a statement is skipped by one match. A quote behind an E stops it (it may open
 # an escape string), so do comments at the top level (one may stand last, and is then no part of
 # the statement), dollars, and parentheses that nest more than three deep or hold one of these.
-# Every repetition is possessive: nothing is tried twice.
+# What is repeated is possessive, and no two alternatives begin alike, so nothing is tried twice. The
+# outer repetitions are not: Python before 3.11.5 loses its way in them (CPython issue 106052).
 _QUOTED: Final = r"""(?<![eE])'[^']*+'|"[^"]*+"|-(?!-)|/(?!\*)"""
 _WITHIN: Final = rf"""[^'"$()\\/\-]++|{_QUOTED}|--[^\n\r]*+"""
-_PARENTHESES: Final = rf"\((?:{_WITHIN}|\((?:{_WITHIN}|\((?:{_WITHIN})*+\))*+\))*+\)"
-_SKIP: Final = re.compile(rf"""(?:[^'"$;()\\/\-]++|{_QUOTED}|{_PARENTHESES})*+""")
+_PARENTHESES: Final = rf"\((?:{_WITHIN}|\((?:{_WITHIN}|\((?:{_WITHIN})*\))*\))*\)"
+_SKIP: Final = re.compile(rf"""(?:[^'"$;()\\/\-]++|{_QUOTED}|{_PARENTHESES})*""")
 _BODY_WORD: Final = rf"(?i:begin|atomic|case|end|as)(?![{lex.IDENT_PART}])"
 _OTHER_WORD: Final = rf"(?!{_BODY_WORD})[{lex.IDENT_START}][{lex.IDENT_PART}]*+"
 _SKIP_TO_WORD: Final = re.compile(
-    rf"""(?:[^'"$;()\\/\-{lex.IDENT_START}]++|{_OTHER_WORD}|{_QUOTED}|{_PARENTHESES})*+""", re.ASCII
+    rf"""(?:[^'"$;()\\/\-{lex.IDENT_START}]++|{_OTHER_WORD}|{_QUOTED}|{_PARENTHESES})*""", re.ASCII
 )
-_WORD: Final = re.compile(rf"""(?:[^'"$;()\\/\-{lex.IDENT_START}]++|{_QUOTED}|{_PARENTHESES})*+""")
+_WORD: Final = re.compile(rf"""(?:[^'"$;()\\/\-{lex.IDENT_START}]++|{_QUOTED}|{_PARENTHESES})*""")
 _WORD: Final = re.compile(rf"[{lex.IDENT_START}][{lex.IDENT_PART}]*+")
 _QUOTES: Final = {"'": "string", '"': "quoted identifier", "$": "dollar-quoted string"}
 
