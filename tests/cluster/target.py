@@ -99,6 +99,11 @@ class Cluster:
     own_node: bool
     """True where this machine is the node: Services are reached by their own address."""
 
+    @property
+    def audit_log(self) -> Path | None:
+        """The API server's log of writes, a JSON line each; None where it cannot be read."""
+        return Layout.of_user().audit_log if self.own_node else None
+
     def load(self, image: str) -> None:
         """Bring an image of this machine into the cluster; a named one must be able to pull it."""
         if self.kind is not None:

@@ -52,6 +52,7 @@ def create(layout: Layout, name: str) -> None:
         NodeError: a prerequisite is missing, another cluster is running, or a part did not start.
     """
     prerequisites.require_machine()
+    prerequisites.require_short_path(layout)
     prerequisites.require_packages()
     built = programs.build(layout)
     with _alone(layout):
@@ -71,7 +72,7 @@ def create(layout: Layout, name: str) -> None:
             _wipe(layout)
             if isinstance(error, NodeError):
                 logs = layout.cache / "failed-logs"
-                raise NodeError(f"{error} The logs are in {logs}.") from error
+                raise NodeError(f"{error}\nThe logs are in {logs}.") from error
             raise
         layout.name_file.write_text(name)
 
@@ -119,7 +120,7 @@ def _start(layout: Layout, built: Binaries) -> None:
     kernel.create_cgroups(layout)
     _write_configuration(layout)
 
-    def start(name: str, command: list[str]) -> subprocess.Popen[bytes]:
+    def start(name: str, command: list[str]) -> processes.Started:
         return processes.start(layout, name, command, path)
 
     with step("Control plane"):

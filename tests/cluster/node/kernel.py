@@ -76,7 +76,7 @@ def end_pods(layout: Layout) -> None:
     """Kill every process in the pods' control group, then remove it."""
     deadline = time.monotonic() + 20
     while groups := [group for group in _cgroups(layout) if group.exists()]:
-        for pid in {pid for group in groups for pid in _members(group)}:
+        for pid in {pid for group in groups for pid in members(group)}:
             _kill_member(layout, pid)
         for group in groups:
             for folder, _, _ in os.walk(group, topdown=False):
@@ -125,7 +125,8 @@ def _cgroups(layout: Layout) -> list[Path]:
     return [root / layout.cgroup for root in roots]
 
 
-def _members(group: Path) -> set[int]:
+def members(group: Path) -> set[int]:
+    """Return the processes in a control group and those below it."""
     found: set[int] = set()
     for folder, _, _ in os.walk(group):
         with suppress(OSError):

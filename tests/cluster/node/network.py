@@ -20,6 +20,7 @@ from .settings import (
     POD_CIDR,
     PORTS_ON_LOOPBACK,
     PORTS_ON_NODE_IP,
+    SERVICE_CIDR,
     Layout,
     NodeError,
 )
@@ -59,6 +60,9 @@ def set_up(layout: Layout) -> None:
     _run("ip", "link", "add", INTERFACE, "type", "bridge")
     _run("ip", "address", "add", f"{NODE_IP}/32", "dev", INTERFACE)
     _run("ip", "link", "set", INTERFACE, "up")
+    # Services' addresses are rewritten before a packet leaves, but a route must exist before that,
+    # and a machine without a way out has none.
+    _run("ip", "route", "add", SERVICE_CIDR, "dev", INTERFACE)
     for table, chain, *rule in _RULES:
         mark = ["-m", "comment", "--comment", NODE]
         _run("iptables", "--wait", "-t", table, "-A", chain, *rule[:-2], *mark, *rule[-2:])
@@ -88,7 +92,7 @@ def set_up(layout: Layout) -> None:
 
 def tear_down(layout: Layout) -> None:
     """Remove the interface, every rule of the node and of kube-proxy, and CNI's notes."""
-    if Path("/sys/class/net", INTERFACE).exists():
+    if our_interfaces():
         _run("ip", "link", "delete", INTERFACE)
     for family in ("iptables", "ip6tables"):
         _remove_rules(family)
@@ -106,7 +110,8 @@ def pod_routes() -> list[str]:
 
 def our_interfaces() -> list[str]:
     """Return the node's interface if it exists."""
-    return [INTERFACE] if Path("/sys/class/net", INTERFACE).exists() else []
+    # Not from /sys, which shows the network namespace in which it was mounted.
+    return [name for _, name in socket.if_nameindex() if name == INTERFACE]
 
 
 def services_are_served() -> bool:

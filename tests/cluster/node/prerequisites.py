@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .report import step
-from .settings import CNI_PLUGINS, NodeError
+from .settings import CNI_PLUGINS, Layout, NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +28,7 @@ PROGRAMS = {
 }
 """Each program that is needed, and the Debian package that holds it."""
 
+_SOCKET_PATH_BYTES = 107
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -52,6 +53,16 @@ def require_machine() -> None:
     if "overlay" not in Path("/proc/filesystems").read_text():
         # It may be a module that is loaded at the first mount: modprobe is allowed to fail.
         subprocess.run(["/sbin/modprobe", "overlay"], check=False, capture_output=True)
+
+
+def require_short_path(layout: Layout) -> None:
+    """Raise NodeError if the kubelet's sockets would not fit into a socket's address."""
+    longest = layout.run / "kubelet" / "device-plugins" / "kubelet.sock"
+    if len(bytes(longest)) > _SOCKET_PATH_BYTES:
+        raise NodeError(
+            f"The cache folder's path is too long for the kubelet's sockets ({longest}): "
+            "set XDG_CACHE_HOME to a shorter one."
+        )
 
 
 def require_packages() -> None:

@@ -33,6 +33,20 @@ class Process:
     program: str
 
 
+@dataclass(frozen=True)
+class Started:
+    """A process that this one has started, and where it speaks."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def last_words(self) -> str:
+        """Return the last line of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return lines[-1].strip() if lines else "nothing"
+
+
 def find(layout: Layout) -> list[Process]:
     """Return every process, shims included, that executes one of the node's programs."""
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
@@ -40,18 +54,21 @@ def find(layout: Layout) -> list[Process]:
 
 
 def foreign_kubernetes(layout: Layout) -> str | None:
-    """Return the name of a running kubelet or kube-proxy that is not ours, if there is one."""
+    """Return the name of a kubelet or kube-proxy that is not ours, if one shares this network."""
+    network = Path("/proc/self/ns/net").readlink()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with suppress(OSError):
             program = (entry / "exe").readlink().name
+            if (entry / "ns" / "net").readlink() != network:
+                continue
             if program in {"kubelet", "kube-proxy"} and not _program(layout, int(entry.name)):
                 return program
     return None
 
 
-def start(layout: Layout, name: str, command: list[str], path: str) -> subprocess.Popen[bytes]:
+def start(layout: Layout, name: str, command: list[str], path: str) -> Started:
     """Start a process of the node that outlives this one; its output goes to `logs/NAME.log`.
 
     Args:
@@ -60,8 +77,9 @@ def start(layout: Layout, name: str, command: list[str], path: str) -> subproces
         command: The program with its arguments.
         path: The PATH that it sees.
     """
-    with (layout.logs / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(
+    file = layout.logs / f"{name}.log"
+    with file.open("ab") as log:
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -70,6 +88,7 @@ def start(layout: Layout, name: str, command: list[str], path: str) -> subproces
             env={"PATH": path, "HOME": str(layout.run)},
             start_new_session=True,
         )
+    return Started(name, process, file)
 
 
 def end_all(layout: Layout) -> None:
@@ -104,7 +123,7 @@ def wait_until(
     what: str,
     *,
     seconds: float,
-    alive: Iterable[subprocess.Popen[bytes]] = (),
+    alive: Iterable[Started] = (),
     every: float = 0.1,
 ) -> None:
     """Return when the condition holds.
@@ -115,9 +134,8 @@ def wait_until(
     deadline = time.monotonic() + seconds
     while not condition():
         for process in alive:
-            if process.poll() is not None:
-                program = Path(str(process.args[0])).name  # type: ignore[index]
-                raise NodeError(f"{program} ended with status {process.returncode}: see its log.")
+            if process.process.poll() is not None:
+                raise NodeError(f"{process.name} ended, saying: {process.last_words()}")
         if time.monotonic() > deadline:
             raise NodeError(f"Waited {seconds:.0f} s in vain for {what}.")
         time.sleep(every)
