@@ -74,12 +74,7 @@ class Actor:
             await self._delete(observation.namespace, job)
         for note in decision.events:
             body = manifests.event(
-                namespace=observation.namespace,
-                name=observation.name,
-                uid=observation.uid,
-                note=note,
-                now=observation.now,
-                identity=self.settings.identity,
+                _owner(observation), note, now=observation.now, identity=self.settings.identity
             )
             await self._tell(observation.namespace, body)
         return version
@@ -102,14 +97,7 @@ class Actor:
     async def _create(self, observation: Observation, plan: JobPlan) -> None:
         if observation.spec is None:
             return
-        body = manifests.job(
-            namespace=observation.namespace,
-            name=observation.name,
-            uid=observation.uid,
-            spec=observation.spec,
-            plan=plan,
-            settings=self.settings,
-        )
+        body = manifests.job(_owner(observation), observation.spec, plan, self.settings)
         try:
             await self.kube.create(jobs_path(observation.namespace), body)
         except KubeError as error:
@@ -165,6 +153,10 @@ class Actor:
                 _log.warning("an Event could not be told: %s", error)
 
 
+def _owner(observation: Observation) -> manifests.Owner:
+    return manifests.Owner(observation.namespace, observation.name, observation.uid)
+
+
 def status_data(status: DatabaseMigrationStatus) -> dict[str, Any]:
     """The status as the API has it: what is empty is absent."""
     data = status.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -172,7 +164,7 @@ def status_data(status: DatabaseMigrationStatus) -> dict[str, Any]:
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON merge patch (RFC 7396) that makes the new from the old; empty when they are equal."""
+    """The JSON merge patch (RFC 7396) that makes new from old; empty when they are equal."""
     changes: dict[str, Any] = {key: None for key in old if key not in new}
     for key, value in new.items():
         before = old.get(key)

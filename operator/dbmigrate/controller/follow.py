@@ -163,7 +163,9 @@ class _Follower:
         self.wake(self.namespace, self.resource)
 
 
-def told_progress(before: LiveProgress | None, line: str) -> LiveProgress | None:
+def told_progress(  # noqa: PLR0911 -- one for each kind of line
+    before: LiveProgress | None, line: str
+) -> LiveProgress | None:
     """The progress after one more line of the log; None when the line tells none."""
     try:
         data = json.loads(line)

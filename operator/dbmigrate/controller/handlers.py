@@ -122,7 +122,7 @@ def register(handlers: Handlers, kube: Kube) -> kopf.OperatorRegistry:
 
 
 async def _connection(kube: Kube) -> kopf.ConnectionInfo:
-    """kopf speaks to the API server with the same credentials as `kube`."""
+    """Credentials for kopf: the same as those of `kube`."""
     configuration = kube.configuration
     header = await configuration.get_api_key_with_prefix("BearerToken")
     return kopf.ConnectionInfo(
@@ -137,7 +137,7 @@ async def _connection(kube: Kube) -> kopf.ConnectionInfo:
 
 
 def _kopf_settings() -> kopf.OperatorSettings:
-    """kopf's settings: it watches only what is labelled as ours, and posts nothing."""
+    """Settings of kopf: it watches only what is labelled as ours, and posts nothing."""
     found = kopf.OperatorSettings()
     found.posting.enabled = False
     found.peering.standalone = True

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
@@ -95,7 +94,7 @@ class Kube:
                 await load_kube_config(context=context, client_configuration=configuration)
         else:
             await load_kube_config(
-                str(Path(kubeconfig).expanduser()),
+                kubeconfig,
                 context=context,
                 client_configuration=configuration,
                 persist_config=False,

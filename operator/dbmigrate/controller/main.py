@@ -127,9 +127,7 @@ def main(log_level: str, log_format: str, **options: Any) -> None:
         asyncio.run(_run(settings))
     except KeyboardInterrupt:
         sys.exit(130)
-    except SystemExit:
-        raise
-    except Exception:
+    except Exception:  # noqa: BLE001 -- told in the log's own form
         _log.exception("the operator ends")
         sys.exit(1)
 
@@ -157,6 +155,7 @@ async def _run(settings: Settings) -> None:
     from dbmigrate.controller.kube import Kube  # noqa: PLC0415
     from dbmigrate.controller.reconcile import Reconciler  # noqa: PLC0415
 
+    # Until kopf runs, which then takes these signals itself and returns.
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -177,9 +176,7 @@ async def _run(settings: Settings) -> None:
     try:
         done, _ = await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            if task is not waiter:
-                task.result()  # whichever ends by itself has failed
-                raise RuntimeError(f"the task {task.get_name()} has ended")
+            task.result()  # what it failed by, if it did
     finally:
         for task in [waiter, *tasks]:
             task.cancel()

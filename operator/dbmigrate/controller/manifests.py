@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -36,20 +37,23 @@ def api_version() -> str:
     return f"{names.GROUP}/{names.VERSION}"
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The resource that an object is made for."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
 def job(
-    *,
-    namespace: str,
-    name: str,
-    uid: str,
-    spec: DatabaseMigrationSpec,
-    plan: JobPlan,
-    settings: Settings,
+    owner: Owner, spec: DatabaseMigrationSpec, plan: JobPlan, settings: Settings
 ) -> dict[str, Any]:
     """The Job that carries out a plan."""
     labels = {
         names.LABEL_NAME: "dbmigrate",
         names.LABEL_MANAGED_BY: names.MANAGER,
-        names.LABEL_RESOURCE_UID: uid,
+        names.LABEL_RESOURCE_UID: owner.uid,
         names.LABEL_ACTION: plan.action.value,
         names.LABEL_GENERATION: str(plan.generation),
         names.LABEL_ATTEMPT: str(plan.attempt),
@@ -57,7 +61,7 @@ def job(
         names.LABEL_SOURCE: plan.source_digest[:_LABEL_LENGTH],
     }
     annotations = {
-        names.ANNOTATION_RESOURCE: f"{namespace}/{name}",
+        names.ANNOTATION_RESOURCE: f"{owner.namespace}/{owner.name}",
         names.ANNOTATION_SOURCE_DIGEST: plan.source_digest,
         names.ANNOTATION_RETRIES_USED: str(plan.retries_used),
     }
@@ -69,15 +73,15 @@ def job(
         "kind": "Job",
         "metadata": {
             "name": plan.name,
-            "namespace": namespace,
+            "namespace": owner.namespace,
             "labels": labels,
             "annotations": annotations,
             "ownerReferences": [
                 {
                     "apiVersion": api_version(),
                     "kind": names.KIND,
-                    "name": name,
-                    "uid": uid,
+                    "name": owner.name,
+                    "uid": owner.uid,
                     "controller": True,
                     "blockOwnerDeletion": False,
                 }
@@ -104,18 +108,18 @@ def job(
                     "labels": {**spec.job_template.labels, **labels},
                     "annotations": {
                         **spec.job_template.annotations,
-                        names.ANNOTATION_RESOURCE: f"{namespace}/{name}",
+                        names.ANNOTATION_RESOURCE: f"{owner.namespace}/{owner.name}",
                         **_pod_annotations(spec),
                     },
                 },
-                "spec": _pod(namespace, name, uid, spec, plan, settings),
+                "spec": _pod(owner, spec, plan, settings),
             },
         },
     }
 
 
 def _pod_annotations(spec: DatabaseMigrationSpec) -> dict[str, str]:
-    """What the pod reads of itself: inline files and checks, too small to be objects of their own."""
+    """What the pod reads of itself: inline files and checks, too small for objects of their own."""
     found = {
         f"{INLINE_ANNOTATION}/{index}": text
         for index, text in enumerate(spec.source.inline.values())
@@ -129,13 +133,8 @@ def _pod_annotations(spec: DatabaseMigrationSpec) -> dict[str, str]:
     return found
 
 
-def _pod(  # noqa: PLR0913 -- what a pod is made from
-    namespace: str,
-    name: str,
-    uid: str,
-    spec: DatabaseMigrationSpec,
-    plan: JobPlan,
-    settings: Settings,
+def _pod(
+    owner: Owner, spec: DatabaseMigrationSpec, plan: JobPlan, settings: Settings
 ) -> dict[str, Any]:
     template = spec.job_template
     pod: dict[str, Any] = {
@@ -156,7 +155,7 @@ def _pod(  # noqa: PLR0913 -- what a pod is made from
                 "image": template.image or settings.runner_image,
                 "imagePullPolicy": settings.runner_image_pull_policy,
                 "command": ["dbmigrate"],
-                "args": _arguments(namespace, name, uid, spec, plan),
+                "args": _arguments(owner, spec, plan),
                 "resources": _resources(template, settings),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
@@ -193,9 +192,7 @@ def _placement(template: JobTemplate) -> dict[str, Any]:
     return {key: value for key, value in wanted.items() if value}
 
 
-def _arguments(
-    namespace: str, name: str, uid: str, spec: DatabaseMigrationSpec, plan: JobPlan
-) -> list[str]:
+def _arguments(owner: Owner, spec: DatabaseMigrationSpec, plan: JobPlan) -> list[str]:
     command = [_COMMANDS[plan.action]] if plan.action in _COMMANDS else _migrate(spec)
     arguments = ["--output", "json", *command]
     for folder in _folders(spec):
@@ -210,9 +207,9 @@ def _arguments(
         "--expect-source",
         plan.source_digest,
         "--applied-by",
-        f"{namespace}/{name}",
+        f"{owner.namespace}/{owner.name}",
         "--resource-uid",
-        uid,
+        owner.uid,
         "--resource-generation",
         str(plan.generation),
         "--wait-lock",
@@ -290,21 +287,19 @@ def _annotation_file(path: str, annotation: str) -> dict[str, Any]:
     return {"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
 
 
-def event(
-    *, namespace: str, name: str, uid: str, note: EventNote, now: datetime, identity: str
-) -> dict[str, Any]:
+def event(owner: Owner, note: EventNote, *, now: datetime, identity: str) -> dict[str, Any]:
     """A core/v1 Event. Its name comes from what it tells: two operators tell it once."""
-    digest = hashlib.sha256(f"{uid}/{note.reason}/{note.key}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{owner.uid}/{note.reason}/{note.key}".encode()).hexdigest()[:16]
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{name}.{digest}", "namespace": namespace},
+        "metadata": {"name": f"{owner.name}.{digest}", "namespace": owner.namespace},
         "involvedObject": {
             "apiVersion": api_version(),
             "kind": names.KIND,
-            "namespace": namespace,
-            "name": name,
-            "uid": uid,
+            "namespace": owner.namespace,
+            "name": owner.name,
+            "uid": owner.uid,
         },
         "type": note.type.value,
         "reason": note.reason,

@@ -1,8 +1,11 @@
-"""What is seen of one resource at one moment, as values; `observe` makes them, `decide` reads them."""
+"""What is seen of one resource at one moment, as values.
+
+`observe` makes them, `decide` reads them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from dbmigrate.api.databasemigration import (
@@ -35,6 +38,8 @@ class PodView:
     ended: bool = False
     """The runner's container has terminated, or never will run."""
     exit_code: int | None = None
+    ended_reason: str = ""
+    """Kubernetes' own word for its end: OOMKilled, StartError, Evicted …"""
     waiting_reason: str = ""
     """Why it has not started: ImagePullBackOff, CreateContainerConfigError, FailedMount …"""
     waiting_message: str = ""
@@ -103,7 +108,7 @@ class Observation:
     spec: DatabaseMigrationSpec | None
     """None when it does not fit the model."""
     spec_error: str = ""
-    status: DatabaseMigrationStatus = DatabaseMigrationStatus()
+    status: DatabaseMigrationStatus = field(default_factory=DatabaseMigrationStatus)
     retry: str | None = None
     """Value of the annotation dbmigrate.dev/retry."""
     check: str | None = None

@@ -118,7 +118,7 @@ class Observer:
         if spec is None or observation.deleting:
             return observation, resource
         maps = [self.config_maps.read(namespace, part.name) for part in spec.source.config_maps]
-        jobs, *read = await asyncio.gather(self._jobs(observation), *maps)
+        jobs, read = await asyncio.gather(self._jobs(observation), asyncio.gather(*maps))
         return replace(observation, jobs=jobs, config_maps=tuple(read)), resource
 
     async def _jobs(self, observation: Observation) -> tuple[JobView, ...]:

@@ -154,8 +154,7 @@ class Reconciler:
             _log.warning("the API server is not to be reached: %r", error)
             self._later(key, entry, self._pause(entry))
             entry.errors += 1
-        except Exception:
-            # Never because of a user's manifest: this is our own fault, and must not stop others.
+        except Exception:  # noqa: BLE001 -- our own fault, which must not stop others
             _log.exception("reconcile failed")
             self._later(key, entry, self._pause(entry))
             entry.errors += 1

@@ -172,6 +172,7 @@ def pod_of(pod: Mapping[str, Any], *, now: datetime) -> PodView:
         started="running" in state or terminated is not None,
         ended=terminated is not None or phase_over,
         exit_code=terminated.get("exitCode") if terminated else None,
+        ended_reason=(terminated or {}).get("reason") or status.get("reason") or "",
         waiting_reason=reason,
         waiting_message=message[:_MESSAGE_LIMIT],
         disrupted=any(

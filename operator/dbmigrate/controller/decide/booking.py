@@ -10,21 +10,18 @@ from datetime import timedelta
 
 from dbmigrate.api.databasemigration import DatabaseMigrationStatus, FailureStatus, RunStatus
 from dbmigrate.api.names import Action, Reason
-from dbmigrate.api.report import Direction, Outcome, RunResult
-from dbmigrate.controller.decide import facts, recovery
-from dbmigrate.controller.decide.jobs import is_current, recorded_run, run_of
+from dbmigrate.api.report import Outcome, RunResult
+from dbmigrate.controller.decide import facts, news, recovery
+from dbmigrate.controller.decide.endings import ended, failure_of
+from dbmigrate.controller.decide.jobs import is_current, recorded_run
 from dbmigrate.controller.decide.retry import LOST, OUTDATED, Retry, retry_of
 from dbmigrate.controller.decide.source import SourceView
-from dbmigrate.controller.decision import EventNote, EventType
+from dbmigrate.controller.decision import EventNote
 from dbmigrate.controller.observation import JobView, Observation
 from dbmigrate.controller.timestamps import format_precise, parse_time
 
 GRACE = timedelta(seconds=30)
 """How long a Job that the status names may still be on its way to being created."""
-
-_KILLED = (137, 143)
-"""128 + SIGKILL, 128 + SIGTERM."""
-_SHOWN_VERSIONS = 10
 
 
 def book(
@@ -44,81 +41,19 @@ def book(
     return _contradicted(status, observation), events
 
 
-def _ended(job: JobView, observation: Observation) -> tuple[RunStatus, RunResult | None]:
-    run = run_of(job, format_precise(job.created_at))
-    result = job.result
-    if result is None:
-        outcome, finished = _without_result(job), format_precise(observation.now)
-        return run.model_copy(
-            update={"outcome": outcome, "finished_at": finished, "exit_code": job.exit_code}
-        ), None
-    update = {
-        "outcome": result.outcome.value,
-        "finished_at": result.finished_at,
-        "exit_code": result.exit_code,
-        "duration_ms": result.duration_ms,
-    }
-    if result.outcome is Outcome.INTERRUPTED and job.deadline_exceeded:
-        update["outcome"] = Outcome.FAILED.value
-    return run.model_copy(update=update), result
-
-
-def _without_result(job: JobView) -> str:
-    if job.deadline_exceeded:
-        return Outcome.FAILED.value
-    if not job.pods:
-        return LOST
-    disrupted = any(pod.disrupted or pod.exit_code is None for pod in job.pods)
-    if disrupted or job.exit_code in _KILLED:
-        return Outcome.INTERRUPTED.value
-    return Outcome.FAILED.value
-
-
-def _failure(job: JobView, run: RunStatus, result: RunResult | None) -> FailureStatus | None:
-    if job.deadline_exceeded and run.outcome == Outcome.FAILED:
-        return FailureStatus(
-            code=Reason.DEADLINE_EXCEEDED,
-            message="the run took longer than execution.activeDeadlineSeconds and was ended; its "
-            "open transaction was undone",
-            touched=True,
-        )
-    if result is not None:
-        return facts.failure_status(result.failure) if result.failure else None
-    if run.outcome == LOST:
-        return FailureStatus(
-            code=Reason.RESULT_LOST,
-            message="the Job ended and its result could not be read; the database is asked",
-            touched=True,
-        )
-    if run.outcome == Outcome.INTERRUPTED:
-        why = "evicted or preempted" if any(pod.disrupted for pod in job.pods) else "killed"
-        return FailureStatus(
-            code=Reason.INTERRUPTED,
-            message=f"the runner's pod was {why}; its open transaction was undone",
-            transient=True,
-            touched=True,
-        )
-    return FailureStatus(
-        code="RunnerFailed",
-        message=f"the runner ended with exit code {job.exit_code} and told no result",
-        hint=f"kubectl logs job/{job.name}",
-        touched=True,
-    )
-
-
 def _migrate(
     status: DatabaseMigrationStatus,
     observation: Observation,
     job: JobView,
     events: list[EventNote],
 ) -> DatabaseMigrationStatus:
-    run, result = _ended(job, observation)
+    run, result = ended(job, observation)
     failure = None
     if run.outcome not in (Outcome.SUCCEEDED, Outcome.STOPPED):
-        failure = _failure(job, run, result)
+        failure = failure_of(job, run, result)
     if retry_of(run.outcome, failure) is Retry.LIMITED:
         run = run.model_copy(update={"retries_used": run.retries_used + 1})
-    events.extend(_migrate_events(status, job, run, result, failure))
+    events.extend(news.of_migration(status.failure, run, result, failure))
     status = status.model_copy(
         update={"last_run": run, "failure": failure, "active_run": _other(status, job.name)}
     )
@@ -133,46 +68,6 @@ def _other(status: DatabaseMigrationStatus, job: str) -> RunStatus | None:
     return None if active is None or active.job == job else active
 
 
-def _migrate_events(
-    status: DatabaseMigrationStatus,
-    job: JobView,
-    run: RunStatus,
-    result: RunResult | None,
-    failure: FailureStatus | None,
-) -> list[EventNote]:
-    notes = []
-    if result is not None and result.applied:
-        back = result.applied[0].type is Direction.ROLLBACK
-        versions = [record.version for record in result.applied]
-        shown = ", ".join(versions[:_SHOWN_VERSIONS])
-        if len(versions) > _SHOWN_VERSIONS:
-            shown += f" and {len(versions) - _SHOWN_VERSIONS} more"
-        current = result.current_version or facts.EMPTY_DATABASE
-        what = "rolled back" if back else "applied"
-        notes.append(
-            EventNote(
-                EventType.NORMAL,
-                "RolledBack" if back else "Migrated",
-                f"{what} {shown}; the database is at {current}",
-                job.name,
-            )
-        )
-    if failure is not None:
-        before = status.failure.code if status.failure else None
-        # The same fault again, attempt after attempt, is no news.
-        if run.attempt == 1 or before != failure.code:
-            place = f"{failure.file}:{failure.line}: " if failure.file and failure.line else ""
-            notes.append(
-                EventNote(
-                    EventType.WARNING,
-                    failure.code,
-                    facts.cut(place + failure.message),
-                    job.name,
-                )
-            )
-    return notes
-
-
 def _integrity(
     status: DatabaseMigrationStatus,
     observation: Observation,
@@ -183,19 +78,14 @@ def _integrity(
     if result.integrity is None:
         return status
     before = status.integrity
-    same_spec = observation.spec is not None and job.generation == observation.generation
+    spec = observation.spec if job.generation == observation.generation else None
     requested = job.requested if job.action is Action.CHECK else before and before.requested
     integrity = facts.integrity_status(
         result.integrity,
         requested=requested or None,
-        spec_hash=facts.checks_hash(observation.spec) if same_spec and observation.spec else "",
+        spec_hash=facts.checks_hash(spec) if spec else "",
     )
-    if not integrity.healthy and (before is None or before.summary != integrity.summary):
-        failed = ", ".join(each.check for each in integrity.results if each.status != "PASS")
-        message = facts.cut(f"{integrity.summary}: {failed}")
-        events.append(EventNote(EventType.WARNING, "IntegrityUnhealthy", message, job.name))
-    elif integrity.healthy and before is not None and not before.healthy:
-        events.append(EventNote(EventType.NORMAL, "IntegrityHealthy", integrity.summary, job.name))
+    events.extend(news.of_integrity(before, integrity, job.name))
     return status.model_copy(update={"integrity": integrity})
 
 
@@ -206,17 +96,14 @@ def _verification(
     job: JobView,
     events: list[EventNote],
 ) -> DatabaseMigrationStatus:
-    run, result = _ended(job, observation)
+    run, result = ended(job, observation)
     answered = result is not None and (
         result.integrity is not None if job.action is Action.CHECK else result.database_known
     )
-    run = run.model_copy(
-        update={"outcome": Outcome.SUCCEEDED.value if answered else Outcome.FAILED.value}
-    )
-    if not answered and run.attempt == 1:
-        why = result.failure.message if result and result.failure else "its result was lost"
-        message = facts.cut(f"the database could not be asked: {why}")
-        events.append(EventNote(EventType.WARNING, "NotVerified", message, job.name))
+    outcome = Outcome.SUCCEEDED if answered else Outcome.FAILED
+    run = run.model_copy(update={"outcome": outcome.value})
+    if not answered:
+        events.extend(news.of_silence(run, result))
     status = status.model_copy(
         update={"last_verification": run, "active_run": _other(status, job.name)}
     )
@@ -224,41 +111,18 @@ def _verification(
         return status
     status = facts.known_facts(status, result)
     status = _integrity(status, observation, job, result, events)
+    if job.action is not Action.STATUS or not answered or observation.spec is None:
+        return status
     last = status.last_run
-    if job.action is not Action.STATUS or not answered or last is None:
+    if last is None or not is_current(last, observation, source.digest):
         return status
-    return _compare(status, last, observation, source, result, job, events)
-
-
-def _compare(  # noqa: PLR0913 -- everything that the verdict rests on
-    status: DatabaseMigrationStatus,
-    last: RunStatus,
-    observation: Observation,
-    source: SourceView,
-    result: RunResult,
-    job: JobView,
-    events: list[EventNote],
-) -> DatabaseMigrationStatus:
-    """Hold what the database said against what the last run left there."""
-    if observation.spec is None or not is_current(last, observation, source.digest):
-        return status
-    target = observation.spec.target_version
-    if last.outcome == LOST:
-        if recovery.is_proved(target, source, result):
-            run = last.model_copy(update={"outcome": Outcome.SUCCEEDED.value})
-            return status.model_copy(update={"last_run": run, "failure": None})
-        run = last.model_copy(update={"outcome": Outcome.INTERRUPTED.value})
-        return status.model_copy(update={"last_run": run})
-    if last.outcome == Outcome.SUCCEEDED and recovery.has_lost(target, result):
-        current = result.current_version or facts.EMPTY_DATABASE
-        message = (
-            f"the database is at {current} with {result.pending} pending, and no longer where the "
-            "last run left it (restored?); it is migrated again"
-        )
-        events.append(EventNote(EventType.WARNING, Reason.DATABASE_CHANGED, message, job.name))
-        run = last.model_copy(update={"outcome": OUTDATED})
-        return status.model_copy(update={"last_run": run})
-    return status
+    verdict = recovery.verdict(last, observation.spec.target_version, source, result)
+    if verdict == OUTDATED:
+        events.append(news.of_loss(status, job.name))
+    update: dict[str, object] = {"last_run": last.model_copy(update={"outcome": verdict})}
+    if verdict == Outcome.SUCCEEDED:
+        update["failure"] = None
+    return status.model_copy(update=update)
 
 
 def _vanished(status: DatabaseMigrationStatus, observation: Observation) -> DatabaseMigrationStatus:

@@ -10,10 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from dbmigrate.api.databasemigration import Condition, DatabaseMigrationStatus
+from dbmigrate.api.databasemigration import (
+    Condition,
+    DatabaseMigrationStatus,
+    IntegrityStatus,
+)
 from dbmigrate.api.names import NEXT_STEP, ConditionType, Phase, Reason
-from dbmigrate.controller.decide.facts import cut
+from dbmigrate.controller.decide.facts import MESSAGE_LIMIT, cut
 from dbmigrate.controller.timestamps import format_time
+
+_REASON_LIMIT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +49,10 @@ def with_next_step(reason: str, message: str, hint: str | None = None) -> str:
     step = hint or NEXT_STEP.get(reason, "")
     if not step:
         return cut(message)
+    step = cut(step, MESSAGE_LIMIT // 2)
     # The message gives way, not the advice.
-    short = cut(message, 1000 - len(step)) if len(step) < 500 else message
-    return cut(f"{short.rstrip('.')}. {step[:1].upper()}{step[1:]}")
+    short = cut(message, MESSAGE_LIMIT - len(step) - len(". "))
+    return f"{short.rstrip('.')}. {step[:1].upper()}{step[1:]}"
 
 
 def conditions_of(
@@ -57,71 +64,58 @@ def conditions_of(
     has_checks: bool,
 ) -> tuple[Condition, ...]:
     """All conditions; a condition's time changes only with its status."""
-    wanted: list[tuple[ConditionType, str, str, str]] = [
-        (ConditionType.READY, _truth(standing.ready), standing.reason, standing.message),
-        (
+    wanted = [
+        _Wanted(ConditionType.READY, _truth(standing.ready), standing.reason, standing.message),
+        _Wanted(
             ConditionType.RECONCILING,
             _truth(standing.reconciling),
             standing.reason,
             standing.message if standing.reconciling else "",
         ),
-        (
+        _Wanted(
             ConditionType.STALLED,
             _truth(standing.stalled),
             standing.reason,
             standing.message if standing.stalled else "",
         ),
     ]
-    integrity = status.integrity
-    if has_checks and integrity is not None:
-        reason = Reason.HEALTHY if integrity.healthy else Reason.UNHEALTHY
-        wanted.append(
-            (
-                ConditionType.INTEGRITY_HEALTHY,
-                _truth(integrity.healthy),
-                reason,
-                integrity.summary,
-            )
-        )
-    elif has_checks:
-        wanted.append(
-            (
-                ConditionType.INTEGRITY_HEALTHY,
-                "Unknown",
-                Reason.NOT_CHECKED,
-                "the checks have not run yet",
-            )
-        )
+    if has_checks:
+        wanted.append(_integrity(status.integrity))
     before = {condition.type: condition for condition in status.conditions}
-    return tuple(
-        _condition(before.get(kind), kind, truth, reason, message, generation, now)
-        for kind, truth, reason, message in wanted
-    )
+    return tuple(_condition(before.get(each.type), each, generation, now) for each in wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    type: ConditionType
+    status: str
+    reason: str
+    message: str
+
+
+def _integrity(integrity: IntegrityStatus | None) -> _Wanted:
+    kind = ConditionType.INTEGRITY_HEALTHY
+    if integrity is None:
+        return _Wanted(kind, "Unknown", Reason.NOT_CHECKED, "the checks have not run yet")
+    reason = Reason.HEALTHY if integrity.healthy else Reason.UNHEALTHY
+    return _Wanted(kind, _truth(integrity.healthy), reason, integrity.summary)
 
 
 def _truth(value: bool) -> str:  # noqa: FBT001 -- it turns a bool into its word
     return "True" if value else "False"
 
 
-def _condition(  # noqa: PLR0913 -- a condition has this many parts
-    before: Condition | None,
-    kind: ConditionType,
-    truth: str,
-    reason: str,
-    message: str,
-    generation: int,
-    now: datetime,
+def _condition(
+    before: Condition | None, wanted: _Wanted, generation: int, now: datetime
 ) -> Condition:
-    same = before is not None and before.status == truth
+    since = before.last_transition_time if before and before.status == wanted.status else None
     return Condition.model_validate(
         {
-            "type": kind.value,
-            "status": truth,
-            "reason": str(reason)[:128],
-            "message": cut(message),
-            "last_transition_time": (
-                before.last_transition_time if same and before else format_time(now)
-            ),
+            "type": wanted.type.value,
+            "status": wanted.status,
+            "reason": str(wanted.reason)[:_REASON_LIMIT],
+            "message": cut(wanted.message),
+            "last_transition_time": since or format_time(now),
             "observed_generation": generation,
         }
     )

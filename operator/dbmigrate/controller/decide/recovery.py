@@ -6,11 +6,23 @@ runner applies nothing twice.
 
 from __future__ import annotations
 
+from dbmigrate.api.databasemigration import RunStatus
 from dbmigrate.api.report import Outcome, RunResult
 from dbmigrate.controller.decide.facts import EMPTY_DATABASE
+from dbmigrate.controller.decide.retry import LOST, OUTDATED
 from dbmigrate.controller.decide.source import SourceView
 
 LATEST = "latest"
+
+
+def verdict(run: RunStatus, target: str, source: SourceView, result: RunResult) -> str:
+    """The outcome of the last run, now that the database has answered."""
+    if run.outcome == LOST:
+        proved = is_proved(target, source, result)
+        return (Outcome.SUCCEEDED if proved else Outcome.INTERRUPTED).value
+    if run.outcome == Outcome.SUCCEEDED and has_lost(target, result):
+        return OUTDATED
+    return run.outcome or LOST
 
 
 def is_proved(target: str, source: SourceView, result: RunResult) -> bool:

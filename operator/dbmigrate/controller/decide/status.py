@@ -95,7 +95,7 @@ def _active(
     return None
 
 
-def _standing(
+def _standing(  # noqa: PLR0911 -- one for each kind of work
     observation: Observation,
     spec: DatabaseMigrationSpec,
     status: DatabaseMigrationStatus,
@@ -147,8 +147,9 @@ def _migrating(
     phase = _direction(spec, status, work)
     verb = "rolling back" if phase is Phase.ROLLING_BACK else "migrating"
     begin = f"{verb} to {target}"
-    if work.plan is not None and work.plan.attempt > 1:
-        begin += f", attempt {work.plan.attempt}"
+    attempt = work.plan.attempt if work.plan else work.job.attempt if work.job else 1
+    if attempt > 1:
+        begin += f", attempt {attempt}"
     job = work.job
     if job is None or work.booked:
         return in_progress(phase, Reason.RUNNING, begin)

@@ -111,7 +111,7 @@ def _stop(observation: Observation, spec: DatabaseMigrationSpec, unwanted: list[
     return Work(Kind.STOP, job=unwanted[-1], stop=stop, delete_jobs=delete, again_at=again)
 
 
-def _next(
+def _next(  # noqa: PLR0911 -- the first that applies, in this order
     observation: Observation,
     spec: DatabaseMigrationSpec,
     status: DatabaseMigrationStatus,

@@ -19,7 +19,7 @@ from dbmigrate.migrations.sql.refuse import refuse_command, refuse_open
 # What cannot end a statement is skipped by one match. A quote behind an E stops it (it may open
 # an escape string), so do comments at the top level (one may stand last, and is then no part of
 # the statement), dollars, and parentheses that nest more than three deep or hold one of these.
-# What is repeated is possessive, and no two alternatives begin alike, so nothing is tried twice. The
+# What is repeated is possessive, and no two alternatives begin alike: nothing is tried twice. The
 # outer repetitions are not: Python before 3.11.5 loses its way in them (CPython issue 106052).
 _QUOTED: Final = r"""(?<![eE])'[^']*+'|"[^"]*+"|-(?!-)|/(?!\*)"""
 _WITHIN: Final = rf"""[^'"$()\\/\-]++|{_QUOTED}|--[^\n\r]*+"""

@@ -1,0 +1,83 @@
+"""News for people: which Events a booked result is worth. Told on change, never again and again."""
+
+from __future__ import annotations
+
+from dbmigrate.api.databasemigration import (
+    DatabaseMigrationStatus,
+    FailureStatus,
+    IntegrityStatus,
+    RunStatus,
+)
+from dbmigrate.api.names import Reason
+from dbmigrate.api.report import Direction, RunResult
+from dbmigrate.controller.decide import facts
+from dbmigrate.controller.decision import EventNote, EventType
+
+_SHOWN_VERSIONS = 10
+
+
+def of_migration(
+    before: FailureStatus | None,
+    run: RunStatus,
+    result: RunResult | None,
+    failure: FailureStatus | None,
+) -> list[EventNote]:
+    """What a migrating run did, and why it failed if it did.
+
+    Args:
+        before: the failure of the run before it.
+        run: the run that has ended.
+        result: the runner's word, if there is one.
+        failure: why it failed.
+    """
+    notes = []
+    if result is not None and result.applied:
+        notes.append(_applied(run, result))
+    # The same fault again, attempt after attempt, is no news.
+    repeated = run.attempt > 1 and before is not None and failure and before.code == failure.code
+    if failure is not None and not repeated:
+        place = f"{failure.file}:{failure.line}: " if failure.file and failure.line else ""
+        message = facts.cut(place + failure.message)
+        notes.append(EventNote(EventType.WARNING, failure.code, message, run.job))
+    return notes
+
+
+def _applied(run: RunStatus, result: RunResult) -> EventNote:
+    back = result.applied[0].type is Direction.ROLLBACK
+    versions = [record.version for record in result.applied]
+    shown = ", ".join(versions[:_SHOWN_VERSIONS])
+    if len(versions) > _SHOWN_VERSIONS:
+        shown += f" and {len(versions) - _SHOWN_VERSIONS} more"
+    reason, what = ("RolledBack", "rolled back") if back else ("Migrated", "applied")
+    current = result.current_version or facts.EMPTY_DATABASE
+    message = f"{what} {shown}; the database is at {current}"
+    return EventNote(EventType.NORMAL, reason, message, run.job)
+
+
+def of_integrity(before: IntegrityStatus | None, now: IntegrityStatus, job: str) -> list[EventNote]:
+    """That the data became unhealthy, otherwise unhealthy, or healthy again."""
+    if not now.healthy and (before is None or before.summary != now.summary):
+        failed = ", ".join(each.check for each in now.results if each.status != "PASS")
+        message = facts.cut(f"{now.summary}: {failed}")
+        return [EventNote(EventType.WARNING, "IntegrityUnhealthy", message, job)]
+    if now.healthy and before is not None and not before.healthy:
+        return [EventNote(EventType.NORMAL, "IntegrityHealthy", now.summary, job)]
+    return []
+
+
+def of_silence(run: RunStatus, result: RunResult | None) -> list[EventNote]:
+    """That the database could not be asked; only for the first attempt."""
+    if run.attempt > 1:
+        return []
+    why = result.failure.message if result and result.failure else "its result was lost"
+    message = facts.cut(f"the database could not be asked: {why}")
+    return [EventNote(EventType.WARNING, "NotVerified", message, run.job)]
+
+
+def of_loss(status: DatabaseMigrationStatus, job: str) -> EventNote:
+    """That the database is no longer where the last run left it."""
+    message = (
+        f"the database is at {status.current_version} with {status.pending} pending, and no longer "
+        "where the last run left it (restored?); it is migrated again"
+    )
+    return EventNote(EventType.WARNING, Reason.DATABASE_CHANGED, message, job)
