@@ -67,7 +67,8 @@ class Option(click.Option):
             self.envvar = f"DBMIGRATE_{self.name.upper()}"
 
 
-FILE = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, readable=False)
+"""Whether it is there and can be read is said by who reads it, with a code and a hint."""
 _FOLDER = FILE
 
 

@@ -1,0 +1,68 @@
+"""The runner as a user starts it: a process of its own, with an environment of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbmigrate.api.report import RunResult, parse_result
+
+KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "COVERAGE_PROCESS_START")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict]:
+        """The JSON lines; every line must be one."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def result(self) -> RunResult:
+        """The last line."""
+        result = parse_result(self.out.splitlines()[-1])
+        assert result is not None, self.out
+        return result
+
+
+class CommandLine:
+    """Starts `dbmigrate` for one test's database."""
+
+    def __init__(self, database, cwd: Path) -> None:
+        self.database = database
+        self.cwd = cwd
+        self.uri = database.server.uri(database.name)
+        self.env = {name: os.environ[name] for name in KEPT if name in os.environ}
+        self.env["DATABASE_URL"] = self.uri
+
+    def arguments(self, *arguments: object) -> list[str]:
+        """The whole command."""
+        return [sys.executable, "-m", "dbmigrate", *map(str, arguments)]
+
+    def start(self, *arguments: object, **options) -> subprocess.Popen:
+        """Start it and leave it running."""
+        environment = {**self.env, **options.pop("env", {})}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        return subprocess.Popen(
+            self.arguments(*arguments), env=environment, cwd=self.cwd, **(pipes | options)
+        )
+
+    def __call__(self, *arguments: object, **options) -> Ended:
+        """Run it to its end."""
+        return self.end(self.start(*arguments, **options))
+
+    @staticmethod
+    def end(process: subprocess.Popen, timeout: float = 60) -> Ended:
+        """Wait for it."""
+        out, err = process.communicate(timeout=timeout)
+        ended = Ended(process.returncode, (out or b"").decode(), (err or b"").decode())
+        assert "Traceback" not in ended.out + ended.err
+        return ended
