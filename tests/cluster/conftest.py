@@ -81,7 +81,11 @@ def image(cluster: target.Cluster) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_image(cluster: target.Cluster) -> str:
-    """A PostgreSQL server's image, loaded into the cluster."""
+    """A PostgreSQL server's image, loaded into the cluster; a named cluster must pull it."""
+    if (name := os.environ.get("DBMIGRATE_TEST_POSTGRES_IMAGE")) is not None:
+        return name
+    if cluster.kind is None:
+        return build.OFFICIAL_POSTGRES_IMAGE
     name = build.postgres_image()
     if cluster.own_node:
         cluster.load(name)

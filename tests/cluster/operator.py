@@ -46,7 +46,9 @@ class Operator:
             [
                 str(client_program("helm")),
                 *("upgrade", "--install", "dbmigrate", str(CHART), "--create-namespace"),
-                *(f"--namespace={NAMESPACE}", "--wait", "--timeout=2m", *sets),
+                *(f"--namespace={NAMESPACE}", "--wait", "--timeout=2m"),
+                # A CRD that an earlier release left behind is taken over.
+                *("--take-ownership", "--force-conflicts", *sets),
             ],
             check=False,
             capture_output=True,

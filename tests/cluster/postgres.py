@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -170,6 +171,17 @@ class Server:
         """Wait until the server accepts connections and its Service leads to it."""
         self._exec("until pg_isready --quiet --host=127.0.0.1; do sleep 0.05; done")
         self.kubectl.wait(f"pod/{self.name}", "condition=Ready", timeout=timeout)
+        # The Service's endpoint and a port-forward come back a moment later than the pod.
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.connect().close()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     def log(self) -> str:
         """Return what the server has logged."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_kind import KindCluster
 
+from tests.cluster.forwarding import forwarded
 from tests.cluster.images.engine import docker_answers
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.node.binaries import kubernetes_version, locate
@@ -116,15 +117,5 @@ class Cluster:
         if self.own_node:
             yield kubectl.json("get", "service", service)["spec"]["clusterIP"], port
             return
-        command = kubectl.command("port-forward", f"service/{service}", f":{port}")
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=kubectl.environment()
-        ) as forwarding:
-            try:
-                # kubectl says which local port it took: Forwarding from 127.0.0.1:40123 to 5432.
-                assert forwarding.stdout is not None
-                line = forwarding.stdout.readline()
-                assert "127.0.0.1:" in line, f"no port-forward to {service}: {line}"
-                yield "127.0.0.1", int(line.partition("127.0.0.1:")[2].split()[0])
-            finally:
-                forwarding.kill()
+        with forwarded(kubectl, service, port) as local:
+            yield "127.0.0.1", local

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cluster.kubectl import Kubectl, KubectlError
-from tests.cluster.operator import CHART
 
 if TYPE_CHECKING:
+    from tests.cluster.operator import Operator
     from tests.cluster.target import Cluster
 
 VALID: dict[str, Any] = {
@@ -81,15 +81,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.fixture(scope="module")
-def api(cluster: Cluster) -> Kubectl:
-    """kubectl, with the CRD of this tree installed."""
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CHART}/files/crds")
-    cluster.kubectl(
-        "wait",
-        "--for=condition=Established",
-        "crd/databasemigrations.dbmigrate.dev",
-        "--timeout=30s",
-    )
+def api(cluster: Cluster, operator: Operator) -> Kubectl:  # noqa: ARG001
+    """kubectl, with the CRD of this tree installed by the chart."""
     return cluster.kubectl.within("default")
 
 
