@@ -79,7 +79,10 @@ def huge(text, count):
             column=14, excerpt=text, statement=2, sqlstate="42P01", detail=text,
             server_message=text, server_hint=text, touched=True,
         ),
-        integrity=IntegrityReport("2026-01-01T00:00:00Z", healthy=False, summary=text, critical_failures=count, results=checks),
+        integrity=IntegrityReport(
+            "2026-01-01T00:00:00Z", healthy=False, summary=text, critical_failures=count,
+            results=checks,
+        ),
     )  # fmt: skip
 
 
@@ -176,7 +179,7 @@ def test_a_small_result_is_sent_whole():
     ids=["short", "ascii", "two bytes", "four bytes", "escaped", "no UTF-8"],
 )
 def test_the_termination_message_keeps_its_limit(text, count):
-    """The kubelet cuts at 4,096 bytes, and a cut JSON text is none; what decides is always in it."""
+    """The kubelet cuts at 4,096 bytes, and cut JSON is none; what decides is always there."""
     result = huge(text, count)
     message = termination_message(result)
     assert len(message) <= TERMINATION_MESSAGE_LIMIT

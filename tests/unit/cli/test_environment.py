@@ -52,7 +52,7 @@ def test_the_source_documents_file_is_read(write):
 @pytest.mark.parametrize("process", [{}, {"STAGING_DB_PASSWORD": ""}], ids=["unset", "empty"])
 def test_a_variable_without_a_value_is_an_error(write, process):
     """An empty password, silently, would lead somewhere else; file, line and name are told."""
-    path = write("\n# a comment\n\nDB_HOST=h\nDB_PASSWORD=${STAGING_DB_PASSWORD}\n")
+    path = write("# a comment\nDB_HOST=h\n\n\nDB_PASSWORD=${STAGING_DB_PASSWORD}\n")
     error = fault(path, process)
     assert f"{path}:5" in error.message
     assert "STAGING_DB_PASSWORD" in error.message
