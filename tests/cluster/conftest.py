@@ -153,7 +153,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
                 "--ignore-not-found",
             ],
             ["get", "events", "--sort-by=.lastTimestamp"],
-            ["logs", "--selector=", "--all-containers", "--prefix", "--tail=50"],
+            ["logs", "--selector=dbmigrate.dev/action", "--prefix", "--tail=20"],
         ):
             try:
                 text = kubectl(*arguments)

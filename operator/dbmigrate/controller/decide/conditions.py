@@ -97,8 +97,10 @@ def _integrity(integrity: IntegrityStatus | None) -> _Wanted:
     kind = ConditionType.INTEGRITY_HEALTHY
     if integrity is None:
         return _Wanted(kind, "Unknown", Reason.NOT_CHECKED, "the checks have not run yet")
-    reason = Reason.HEALTHY if integrity.healthy else Reason.UNHEALTHY
-    return _Wanted(kind, _truth(integrity.healthy), reason, integrity.summary)
+    if integrity.healthy:
+        return _Wanted(kind, "True", Reason.HEALTHY, integrity.summary)
+    failed = ", ".join(each.check for each in integrity.results if each.status != "PASS")
+    return _Wanted(kind, "False", Reason.UNHEALTHY, f"{integrity.summary}: {failed}")
 
 
 def _truth(value: bool) -> str:  # noqa: FBT001 -- it turns a bool into its word
