@@ -188,7 +188,7 @@ def told_progress(  # noqa: PLR0911 -- one for each kind of line
             file=_text(data, "file"),
             number=_number(data, "number"),
             of=_number(data, "of"),
-            started_at=_text(data, "at"),
+            started_at=_text(data, "time"),
         )
         return LiveProgress(status, direction=_direction(data))
     if event == EventName.STATEMENT:
