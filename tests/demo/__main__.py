@@ -185,7 +185,7 @@ def _watch(shell: Shell, phase: str, *, version: str | None = None) -> None:
             )
         )
         if row != shown:
-            print(f"  {row[:150]}", flush=True)
+            print(f"  {row.rstrip()[:170]}", flush=True)
             shown = row
         fresh = status.get("observedGeneration") == state.get("metadata", {}).get("generation")
         there = version is None or status.get("currentVersion") == version

@@ -16,7 +16,7 @@ if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
     echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
     if [ "${POSTGRES_DB:-postgres}" != postgres ]; then
         echo "CREATE DATABASE \"$POSTGRES_DB\"" |
-            postgres --single -j "${POSTGRES_USER:-postgres}" >/dev/null
+            postgres --single postgres >/dev/null
     fi
 fi
 
