@@ -148,6 +148,12 @@ def _broken_release(shell: Shell) -> None:
 
 def _back(shell: Shell) -> None:
     title("Back to 1.5.0")
+    say("A user has set a preference meanwhile: the rollback of 1.6.0 must not lose it.")
+    shell.show(
+        f"kubectl -n {NAMESPACE} exec postgres -- psql -qtU exams exams -c"
+        ' "INSERT INTO user_preferences (user_id, preference_key, preference_value)'
+        " SELECT id, 'theme', '\\\"dark\\\"' FROM users ORDER BY id LIMIT 1\""
+    )
     say("A rollback is a change of the manifest like any other.")
     shell.show(
         f"kubectl -n {NAMESPACE} patch dbm exams --type merge"

@@ -32,7 +32,7 @@ _NEXT_NEWS = 2.0
 """Seconds between two progresses in the status."""
 _EAGER_PAUSE = 0.1
 _EAGER_TRIES = 50
-_CALM_PAUSE = 2.0
+_CALM_PAUSE = 5.0
 _TEXT_LIMIT = 500
 
 

@@ -24,7 +24,8 @@ USER = 65532
 INLINE_ANNOTATION = f"source.{names.GROUP}"
 CHECKS_ANNOTATION = f"{names.GROUP}/checks"
 
-_SOURCE = "/source"
+SOURCE_MOUNT = "/source"
+"""Below it each ConfigMap of the source has a folder by its number, and inline files `inline`."""
 _DATABASE = "/database"
 _PODINFO = "/podinfo"
 _TERMINATION = "/dev/termination-log"
@@ -235,21 +236,23 @@ def _migrate(spec: DatabaseMigrationSpec) -> list[str]:
 
 
 def _folders(spec: DatabaseMigrationSpec) -> list[str]:
-    folders = [f"{_SOURCE}/{index}" for index in range(len(spec.source.config_maps))]
-    return [*folders, f"{_SOURCE}/inline"] if spec.source.inline else folders
+    folders = [f"{SOURCE_MOUNT}/{index}" for index in range(len(spec.source.config_maps))]
+    return [*folders, f"{SOURCE_MOUNT}/inline"] if spec.source.inline else folders
 
 
 def _mounts(spec: DatabaseMigrationSpec) -> list[dict[str, Any]]:
     mounts = [
         {
             "name": f"source-{index}",
-            "mountPath": f"{_SOURCE}/{index}" + (f"/{part.path}" if part.path else ""),
+            "mountPath": f"{SOURCE_MOUNT}/{index}" + (f"/{part.path}" if part.path else ""),
             "readOnly": True,
         }
         for index, part in enumerate(spec.source.config_maps)
     ]
     if spec.source.inline:
-        mounts.append({"name": "source-inline", "mountPath": f"{_SOURCE}/inline", "readOnly": True})
+        mounts.append(
+            {"name": "source-inline", "mountPath": f"{SOURCE_MOUNT}/inline", "readOnly": True}
+        )
     return [
         *mounts,
         {"name": "database", "mountPath": _DATABASE, "readOnly": True},

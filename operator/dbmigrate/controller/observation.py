@@ -118,5 +118,7 @@ class Observation:
     """In the order of spec.source.configMaps."""
     jobs: tuple[JobView, ...] = ()
     """Jobs that this resource owns, by `JobView.run`."""
+    uncreated: str = ""
+    """Name of the Job that this process wrote down and has not created yet: it may do so."""
     job_refused: str = ""
     """Why the API server would not take the Job of status.activeRun, when that was just tried."""

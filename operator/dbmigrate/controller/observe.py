@@ -86,7 +86,7 @@ class Observer:
         self.config_maps = ConfigMaps(self.kube)
 
     async def observe(
-        self, namespace: str, name: str, *, job_refused: str = ""
+        self, namespace: str, name: str, *, uncreated: str = "", job_refused: str = ""
     ) -> tuple[Observation, Mapping[str, Any]] | None:
         """The resource with all that belongs to it, and the raw resource; None if it is gone.
 
@@ -113,6 +113,7 @@ class Observer:
             retry=(meta.get("annotations") or {}).get(names.ANNOTATION_RETRY),
             check=(meta.get("annotations") or {}).get(names.ANNOTATION_CHECK),
             deleting="deletionTimestamp" in meta,
+            uncreated=uncreated,
             job_refused=job_refused,
         )
         if spec is None or observation.deleting:

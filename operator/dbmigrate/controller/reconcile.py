@@ -44,6 +44,7 @@ class _Entry:
     dirty: bool = False
     timer: asyncio.TimerHandle | None = None
     errors: int = 0
+    uncreated: str = ""
     refused: tuple[str, datetime] | None = None
     written: str | None = None
     config_maps: frozenset[str] = frozenset()
@@ -180,7 +181,10 @@ class Reconciler:
         key = (namespace, name)
         entry = self._entries.setdefault(key, _Entry())
         seen = await self._observer.observe(
-            namespace, name, job_refused=self._refused(entry, self.clock())
+            namespace,
+            name,
+            uncreated=entry.uncreated,
+            job_refused=self._refused(entry, self.clock()),
         )
         if seen is None:
             self._forget(key)
@@ -191,12 +195,14 @@ class Reconciler:
             self.names_config_maps(namespace, name, maps)
         with about(namespace, name, uid=observation.uid, generation=observation.generation):
             decision = decide(observation)
+            entry.uncreated = decision.create.name if decision.create else ""
             try:
                 version = await self._actor.act(observation, resource, decision)
             except JobRefusedError as error:
                 entry.refused = (error.message, observation.now + REFUSED_PAUSE)
-                entry.dirty = True
+                entry.uncreated, entry.dirty = "", True
                 return
+        entry.uncreated = ""
         if version is not None:
             entry.written = version
         self._follow(observation, decision)

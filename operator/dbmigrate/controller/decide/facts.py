@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from dbmigrate.api.databasemigration import (
@@ -25,10 +26,12 @@ from dbmigrate.api.report import (
     MigrationRecord,
     RunResult,
 )
+from dbmigrate.controller.manifests import SOURCE_MOUNT
 
 MESSAGE_LIMIT = 1024
 _DETAIL_LIMIT = 512
 _MIGRATIONS = 50
+_MOUNT = re.compile(rf"{SOURCE_MOUNT}/(?:[0-9]+|inline)/")
 EMPTY_DATABASE = "0"
 """Current version of a database that has no migration."""
 
@@ -84,10 +87,10 @@ def failure_status(failure: Failure) -> FailureStatus:
     """A failure within the status's bounds; what is empty is left out."""
     return FailureStatus(
         code=failure.code,
-        message=cut(failure.message),
+        message=cut(_as_the_user_named_it(failure.message)),
         hint=cut(failure.hint, _DETAIL_LIMIT) or None,
         version=failure.version or None,
-        file=cut(failure.file, 255) or None,
+        file=cut(_as_the_user_named_it(failure.file), 255) or None,
         line=failure.line or None,
         column=failure.column or None,
         statement=failure.statement or None,
@@ -97,6 +100,11 @@ def failure_status(failure: Failure) -> FailureStatus:
         transient=failure.transient,
         touched=failure.touched,
     )
+
+
+def _as_the_user_named_it(text: str) -> str:
+    """Text in which files bear the names they have in a ConfigMap, not those of their mounts."""
+    return _MOUNT.sub("", text)
 
 
 def checks_hash(spec: DatabaseMigrationSpec) -> str:

@@ -84,6 +84,8 @@ def _progress(work: Work) -> ProgressStatus | None:
 def _active(
     observation: Observation, status: DatabaseMigrationStatus, work: Work
 ) -> RunStatus | None:
+    if work.kind is Kind.ABSENT:
+        return status.active_run
     if work.plan is not None:
         if status.active_run is not None and status.active_run.job == work.plan.name:
             return status.active_run
@@ -116,7 +118,7 @@ def _standing(  # noqa: PLR0911 -- one for each kind of work
         what = "it is suspended" if spec.suspend else "the spec or the source has changed"
         text = f"{what}: the run stops after the file that it is at"
         return in_progress(Phase.MIGRATING, Reason.STOPPING, text)
-    action = work.plan.action if work.plan else work.job.action if work.job else None
+    action = _action(status, work)
     lost = status.last_run is not None and status.last_run.outcome == LOST
     if action is Action.MIGRATE:
         return _migrating(observation, spec, status, source, work)
@@ -126,6 +128,15 @@ def _standing(  # noqa: PLR0911 -- one for each kind of work
     if work.kind is Kind.LATER:
         return _later(status, work)
     return _settled(observation, spec, status, source)
+
+
+def _action(status: DatabaseMigrationStatus, work: Work) -> Action | None:
+    """What the Job is for that runs, or is about to."""
+    if work.plan is not None:
+        return work.plan.action
+    if work.kind is Kind.ABSENT and status.active_run is not None:
+        return Action(status.active_run.action)
+    return work.job.action if work.job else None
 
 
 def _source_standing(source: SourceView) -> Standing:

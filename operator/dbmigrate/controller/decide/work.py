@@ -39,6 +39,8 @@ class Kind(StrEnum):
     """The source cannot be run; see `SourceView.problem`."""
     REFUSED = auto()
     """The API server would not take the Job."""
+    ABSENT = auto()
+    """The Job that the status names is not there: on its way by another's hand, or gone."""
     RUN = auto()
     WATCH = auto()
     STOP = auto()
@@ -125,8 +127,11 @@ def _next(  # noqa: PLR0911 -- the first that applies, in this order
         return Work(Kind.REFUSED, again_at=observation.now + GRACE)
     active = status.active_run
     if active is not None and is_current(active, observation, source.digest):
-        # Written down and not there: made again under the same name, which makes it once.
-        return Work(Kind.RUN, plan=plan_of(active), again_at=observation.now + GRACE)
+        if active.job == observation.uncreated:
+            return Work(Kind.RUN, plan=plan_of(active))
+        # Another may be creating it this moment, or it has run and is gone: never run it twice.
+        started = parse_time(active.started_at) or observation.now
+        return Work(Kind.ABSENT, again_at=started + GRACE)
     last = status.last_run
     if last is None or not is_current(last, observation, source.digest):
         plan = _migration(observation, status, source.digest, attempt=1, retries_used=0)
