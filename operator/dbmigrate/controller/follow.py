@@ -192,7 +192,7 @@ def told_progress(  # noqa: PLR0911 -- one for each kind of line
         )
         return LiveProgress(status, direction=_direction(data))
     if event == EventName.STATEMENT:
-        statement = _number(data, "statement")
+        statement = _number(data, "number")
         status = _free(now.status).model_copy(update={"statement": statement})
         return replace(now, status=status, waiting="")
     if event == EventName.MIGRATION_COMPLETED:

@@ -277,15 +277,6 @@ class TestLostResult:
         assert plan is not None
         assert (plan.action, plan.attempt) == (STATUS, 2)
 
-    def test_job_that_was_just_written_down_is_not_lost(self):
-        """Another operator may be creating it this moment."""
-        first = observed()
-        seen = later(observed(status=decide(first).status), seconds=5)
-        decision = decide(seen)
-        assert decision.create is not None
-        assert decision.create.action is MIGRATE
-        assert decision.status.last_run is None
-
 
 def test_failure_of_the_first_attempt_is_booked_at_its_own_time():
     """Deciding late does not move the moments that are told."""

@@ -48,11 +48,31 @@ def test_two_operators_choose_the_same_job():
     assert here == there
 
 
-def test_job_that_is_written_down_but_not_there_is_made_under_the_same_name():
-    """An operator that died between the status and the Job is succeeded by one that makes it."""
+def test_job_that_we_wrote_down_and_could_not_create_is_created_under_the_same_name():
+    """An API server that was away between the status and the Job costs nothing."""
     first = decide(observed())
-    again = decide(observed(status=first.status))
+    assert first.create is not None
+    again = decide(observed(status=first.status, uncreated=first.create.name))
     assert again.create == first.create
+    assert again.status == first.status
+
+
+def test_job_that_another_wrote_down_is_waited_for():
+    """Another may be creating it this moment; or it ran and is gone: never run it twice."""
+    first = decide(observed())
+    again = decide(later(observed(status=first.status), seconds=5))
+    assert again.create is None
+    assert again.status == first.status
+    assert again.again_at == later(observed(), seconds=30).now
+
+
+def test_job_that_is_no_longer_wanted_before_it_was_seen_keeps_its_number():
+    """Should it appear after all, its number is not that of the Job in its place."""
+    first = decide(observed())
+    seen = replace(later(observed(status=first.status), seconds=5), generation=2)
+    plan = decide(seen).create
+    assert plan is not None
+    assert (plan.generation, plan.run) == (2, 2)
 
 
 def test_success_is_current():

@@ -163,6 +163,6 @@ class TestIntegrity:
 
     def test_checks_that_a_recovered_run_did_not_tell_are_run(self):
         """A success without results of its checks is followed by them."""
-        plan = decide(settled(succeeded(), spec=CHECKED)).create
+        plan = decide(after_run(succeeded(), spec=CHECKED)).create
         assert plan is not None
         assert plan.action is VERIFY

@@ -52,7 +52,7 @@ def test_waiting_is_told_until_it_is_over():
 
 def test_statement_is_told_within_its_file():
     """The statement's number is added to what is known of the file."""
-    told = tell(STARTED, {"event": "statement", "statement": 3, "line": 9})
+    told = tell(STARTED, {"event": "statement", "statement": "SELECT 1", "number": 3, "of": 4})
     assert told is not None
     assert (told.status.file, told.status.statement) == ("v1.1.0_users.sql", 3)
 

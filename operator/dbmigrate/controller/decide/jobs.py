@@ -47,7 +47,8 @@ def next_plan(  # noqa: PLR0913 -- what tells one piece of work from another
 ) -> JobPlan:
     """The next Job of the resource."""
     seen = max((job.run for job in observation.jobs), default=0)
-    run = max(seen, recorded_run(status)) + 1
+    written = status.active_run.run if status.active_run else 0
+    run = max(seen, written, recorded_run(status)) + 1
     return JobPlan(
         name=job_name(
             observation.name,
