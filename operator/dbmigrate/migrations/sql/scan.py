@@ -25,13 +25,13 @@ _QUOTED: Final = r"""(?<![eE])'[^']*+'|"[^"]*+"|-(?!-)|/(?!\*)"""
 _WITHIN: Final = rf"""[^'"$()\\/\-]++|{_QUOTED}|--[^\n\r]*+"""
 _PARENTHESES: Final = rf"\((?:{_WITHIN}|\((?:{_WITHIN}|\((?:{_WITHIN})*\))*\))*\)"
 _SKIP: Final = re.compile(rf"""(?:[^'"$;()\\/\-]++|{_QUOTED}|{_PARENTHESES})*""")
-_BODY_WORD: Final = rf"(?i:begin|atomic|case|end|as)(?![{lex.IDENT_PART}])"
-_OTHER_WORD: Final = rf"(?!{_BODY_WORD})[{lex.IDENT_START}][{lex.IDENT_PART}]*+"
+_BETWEEN_WORDS: Final = r"\x00-!#%&*+,.0-:<-@\[\]\^`{-\x7f"
+_BODY_WORD: Final = rf"(?i:begin|atomic|case|end|as)(?!{lex.IDENT_PART})"
+_OTHER_WORD: Final = rf"(?!{_BODY_WORD}){lex.IDENT_START}{lex.IDENT_PART}*+"
 _SKIP_TO_WORD: Final = re.compile(
-    rf"""(?:[^'"$;()\\/\-{lex.IDENT_START}]++|{_OTHER_WORD}|{_QUOTED}|{_PARENTHESES})*""", re.ASCII
+    rf"""(?:[{_BETWEEN_WORDS}]++|{_OTHER_WORD}|{_QUOTED}|{_PARENTHESES})*""", re.ASCII
 )
-_WORD: Final = re.compile(rf"""(?:[^'"$;()\\/\-{lex.IDENT_START}]++|{_QUOTED}|{_PARENTHESES})*""")
-_WORD: Final = re.compile(rf"[{lex.IDENT_START}][{lex.IDENT_PART}]*+")
+_WORD: Final = re.compile(rf"{lex.IDENT_START}{lex.IDENT_PART}*+")
 _QUOTES: Final = {"'": "string", '"': "quoted identifier", "$": "dollar-quoted string"}
 
 

@@ -25,7 +25,7 @@ _REST_OF_LINE: Final = re.compile(r"[ \t\r\f\v;]*+(?:--[^\n]*+)?(?:\n|\Z)")
 _END_OF_DATA: Final = re.compile(r"\n\\\.\r?(?:(?=\n)|\Z)")
 _LEAD: Final = re.compile(
     rf"""(?:copy|set|create(?![{lex.SPACE}]++(?!or|function|procedure|schema)[a-z]))
-         (?![{lex.IDENT_PART}])""",
+         (?!{lex.IDENT_PART})""",
     re.IGNORECASE | re.ASCII | re.VERBOSE,
 )
 """How statements begin whose first words must be known; a quick no for all others."""

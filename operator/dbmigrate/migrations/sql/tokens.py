@@ -15,17 +15,21 @@ UNTERMINATED: Final = -1
 
 SPACE: Final = " \t\n\r\f\v"
 """What the scanner takes for whitespace (the vertical tab since PostgreSQL 16)."""
-IDENT_START: Final = r"A-Za-z_\x80-\U0010ffff"
-IDENT_PART: Final = IDENT_START + r"0-9$"
+IDENT_START: Final = r"[^\x00-@\[-\^`{-\x7f]"
+"""A character that a name may begin with: ASCII letters, ``_`` and all beyond ASCII.
+
+Said by what is left out: Python compiles a class up to U+10FFFF a hundred times slower."""
+IDENT_PART: Final = r"[^\x00-#%-/:-@\[-\^`{-\x7f]"
+"""One that a name may go on with: digits and ``$`` too."""
 
 _BLANK = re.compile(rf"(?:[{SPACE}]++|--[^\n\r]*+)*+")
 _LINE_COMMENT = re.compile(r"--[^\n\r]*+")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-_IDENT_PART = re.compile(rf"[{IDENT_PART}]")
-_NAME_START = re.compile(rf"[{IDENT_START}]")
-_NAME_REST = re.compile(rf"[{IDENT_PART}]++")
+_IDENT_PART = re.compile(IDENT_PART)
+_NAME_START = re.compile(IDENT_START)
+_NAME_REST = re.compile(rf"{IDENT_PART}++")
 _PARAMETER = re.compile(r"\$[0-9]*+")
-_DOLLAR_TAG = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*+)?\$")
+_DOLLAR_TAG = re.compile(rf"\$(?:{IDENT_START}[^\x00-/:-@\[-\^`{{-\x7f]*+)?\$")
 _ESCAPE_BODY = re.compile(r"[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+", re.DOTALL)
 _CONTINUED = re.compile(
     rf"(?:[ \t\f\v]++|--[^\n\r]*+)*+[\n\r](?:[{SPACE}]++|--[^\n\r]*+(?=[\n\r]))*+'"
@@ -36,7 +40,7 @@ _TOKEN = re.compile(
       (?P<string>  (?:[bBxXnN]|[uU]&)?'[^']*+(?:''[^']*+)*+'? )
     | (?P<escape>  [eE]' )
     | (?P<quoted>  (?:[uU]&)?"[^"]*+(?:""[^"]*+)*+"? )
-    | (?P<word>    [{IDENT_START}][{IDENT_PART}]*+ )
+    | (?P<word>    {IDENT_START}{IDENT_PART}*+ )
     | (?P<comment> /\* | -- )
     | (?P<dollar>  \$(?![0-9]) )
     | (?P<other>   \$?[0-9][0-9A-Za-z_.]*+ | [^{SPACE}] )
