@@ -124,6 +124,7 @@ class Database:
         target: str | None = None,
         *,
         interruption: Interruption | None = None,
+        settings: dict[str, str] | None = None,
         **options,
     ) -> RunResult:
         """Run a command in this process; see `reporter` for what it told."""
@@ -134,10 +135,9 @@ class Database:
         options.setdefault("applied_by", "tester")
         chosen = RunOptions(command, target=version, **options)
         interruption = interruption or Interruption()
+        where = ConnectionSettings(settings, "the test") if settings else self.settings
         try:
-            return run(
-                self.settings, read_source([self.folder]), chosen, self.reporter, interruption
-            )
+            return run(where, read_source([self.folder]), chosen, self.reporter, interruption)
         finally:
             interruption.close()
 

@@ -33,7 +33,11 @@ def test_leaves_nothing_of_the_file_and_keeps_those_before(database):
     database.write("v1.0.0_good.sql", "create table good ();")
     database.write("v1.1.0_bad.sql", "create table bad (); select 1/0; create table worse ();")
     result = database.run("up")
-    assert (database.has("good"), database.has("bad"), database.has("worse")) == (True, False, False)
+    assert (database.has("good"), database.has("bad"), database.has("worse")) == (
+        True,
+        False,
+        False,
+    )
     assert (result.current_version, result.pending_versions) == ("1.0.0", ("1.1.0",))
 
 

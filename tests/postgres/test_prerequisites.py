@@ -151,7 +151,9 @@ def test_an_approval_does_not_cover_another_file_in_place_of_the_rest(database):
     database.write("v1.0.0_a.sql", "create table a ();")
     later = database.write("v1.1.0_b.sql", "create table b ();")
     plan = database.run("plan").plan
-    database.run("up", expect_plan=plan.hash, stop_reason=lambda: "x" if database.has("a") else None)
+    database.run(
+        "up", expect_plan=plan.hash, stop_reason=lambda: "x" if database.has("a") else None
+    )
     later.write_text("create table other ();")
     assert database.run("up", expect_plan=plan.hash).failure.code == "PlanChanged"
 

@@ -175,9 +175,7 @@ def test_stops_between_two_files_when_asked(database):
     """What is committed stays; the rest is pending; the result says why."""
     database.write("v1.0.0_a.sql", "create table a ();")
     database.write("v1.1.0_b.sql", "create table b ();")
-    result = database.run(
-        "up", stop_reason=lambda: "suspended" if database.has("a") else None
-    )
+    result = database.run("up", stop_reason=lambda: "suspended" if database.has("a") else None)
     assert (result.outcome, result.exit_code) == (Outcome.STOPPED, 6)
     assert "suspended" in result.message
     assert (result.current_version, result.pending_versions) == ("1.0.0", ("1.1.0",))

@@ -127,7 +127,7 @@ def _settings(session: Session, found: Bookkeeping, tables: dict[str, list[str]]
         return {}
     query = sql.SQL("select key::text, value from {}").format(found.table("migration_settings"))
     try:
-        return dict(session.compose(query))  # type: ignore[arg-type]
+        return dict(session.compose(query))
     except psycopg.errors.InsufficientPrivilege as error:
         raise _denied(found.schema, str(error)) from None
 
@@ -169,7 +169,8 @@ def create(session: Session, found: Bookkeeping) -> Bookkeeping:
             connection.execute(
                 "insert into migration_settings (key, value) values ('bookkeeping', %s)", [marker]
             )
-    except psycopg.errors.InsufficientPrivilege as error:
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName) as error:
+        # A schema that the role may not use is, for search_path, not there.
         raise _denied(found.schema, str(error)) from None
     except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateFunction) as error:
         raise RefusedError(

@@ -14,12 +14,11 @@ import psycopg
 
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.interruption import Interruption
-from dbmigrate.postgres.session import SYNC, Batch, Request, Session
+from dbmigrate.postgres.session import SYNC, Request, Session
 from dbmigrate.postgres.unreachable import unreachable
 
 OLDEST_SERVER = 140000
 """PostgreSQL 14, in the form of libpq's ``PQserverVersion``."""
-_IDLE_SESSION_TIMEOUT = 140000
 _TRANSACTION_TIMEOUT = 170000
 _WRITABLE = ("read-write", "primary")
 
@@ -62,33 +61,38 @@ class SessionSettings:
             "statement_timeout": _milliseconds(self.statement_timeout),
             "lock_timeout": _milliseconds(self.lock_timeout),
             "idle_in_transaction_session_timeout": "0",
+            "idle_session_timeout": "0",
             "default_transaction_read_only": "off" if self.is_writing else "on",
             "app.environment": self.environment or "",
         }
-        if server_version >= _IDLE_SESSION_TIMEOUT:
-            values["idle_session_timeout"] = "0"
         if server_version >= _TRANSACTION_TIMEOUT:
             values["transaction_timeout"] = "0"
         return values
 
-    def apply(self, server_version: int) -> Request:
-        """The statement that sets them; to be sent again after a file may have changed them."""
-        values = self.values(server_version)
-        calls = (
-            f"pg_catalog.set_config(${number}, ${number + 1}, false)"
-            for number in range(1, 2 * len(values), 2)
-        )
-        params = tuple(text for pair in values.items() for text in pair)
-        return Request(f"select {', '.join(calls)}", params)
 
-
-CLIENT_CHECK = Request("set client_connection_check_interval = '5s'")
+_CLIENT_CHECK = ("client_connection_check_interval", "5s")
 """The server looks whether we still live during a long statement. Where its system cannot
 tell (no epoll), it refuses the setting: then it finds out when it next speaks to us."""
 
 
+_DURABLE = """
+    pg_catalog.set_config('synchronous_commit', case pg_catalog.current_setting('synchronous_commit')
+        when 'off' then 'on' else pg_catalog.current_setting('synchronous_commit') end, false)
+"""
+"""What was told to be committed survives a crash of the server, whatever the application chose."""
+
+
 def _milliseconds(seconds: float) -> str:
     return str(round(seconds * 1000))
+
+
+def _apply(values: Mapping[str, str]) -> Request:
+    calls = (
+        f"pg_catalog.set_config(${number}, ${number + 1}, false)"
+        for number in range(1, 2 * len(values), 2)
+    )
+    params = tuple(text for pair in values.items() for text in pair)
+    return Request(f"select {', '.join(calls)}, {_DURABLE}", params)
 
 
 def connect(
@@ -109,15 +113,18 @@ def connect(
     try:
         version = connection.info.server_version
         require_supported(version)
-        session = Session(connection, interruption)
-        requests = (wanted.apply(version), SYNC, CLIENT_CHECK, SYNC)
-        replies = list(session.run(requests, Batch()))
+        values = wanted.values(version)
+        session = Session(connection, interruption, _apply(values))
+        client_check = _apply(dict([_CLIENT_CHECK]))
+        replies = list(session.run((session.restore, SYNC, client_check, SYNC)))
         if replies[0].error is not None:
             raise RefusedError(
                 f"the session cannot be set up: {replies[0].error.message}",
                 code="SessionRefused",
                 hint="the role must be allowed to set its own timeouts",
             )
+        if replies[1].error is None:
+            session.restore = _apply({**values, **dict([_CLIENT_CHECK])})
     except BaseException:
         connection.close()
         raise

@@ -3,14 +3,14 @@
 Two round trips for a file. The first clears the session, begins, takes the lock for the
 transaction and executes every statement; its replies are looked at. Only then the second
 one writes the history row and commits, so that a runner that died has committed nothing.
-What the file did to the session (SET ROLE, search_path, timeouts) is undone before the
-row is written.
+What the file did to the session (SET ROLE, search_path, timeouts) is undone at the end
+of the first, before the server waits for us.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -33,13 +33,13 @@ from dbmigrate.postgres.session import (
 if TYPE_CHECKING:
     from dbmigrate.postgres.prerequisites import Script
 
-_ENDED: Final = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "START TRANSACTION", "PREPARE TRANSACTION"})
+_ENDED: Final = frozenset(
+    {"COMMIT", "ROLLBACK", "BEGIN", "START TRANSACTION", "PREPARE TRANSACTION"}
+)
 
 _CLEAR: Final = tuple(
     Request(text)
     for text in (
-        "reset session authorization",
-        "reset role",
         "close all",
         "unlisten *",
         "deallocate all",
@@ -47,7 +47,8 @@ _CLEAR: Final = tuple(
         "discard sequences",
     )
 )
-"""What DISCARD ALL does (PostgreSQL manual), but for the advisory locks and the settings."""
+"""What DISCARD ALL does (PostgreSQL manual), but for the advisory locks, and for the settings,
+which each file's own transaction restores."""
 _RESTORE: Final = (
     Request("reset session authorization"),
     Request("reset role"),
@@ -97,7 +98,6 @@ class Execution:
 
     Args:
         session: holds the advisory lock; outside of a transaction.
-        restore: sets the session's own settings.
         script: the file.
         write: makes the history row's statement from the milliseconds that the file took.
         watch: is told how it goes.
@@ -106,13 +106,11 @@ class Execution:
     def __init__(
         self,
         session: Session,
-        restore: Request,
         script: Script,
         write: Callable[[int], Request],
         watch: Watch,
     ) -> None:
         self.session = session
-        self.restore = restore
         self.script = script
         self.write = write
         self.watch = watch
@@ -152,7 +150,7 @@ class Execution:
     def _statements(self) -> None:
         """The first round trip; COPY needs one of its own for each."""
         part: list[Statement] = []
-        opening = (*_CLEAR, *_RESTORE, self.restore, SYNC, *_BEGIN)
+        opening = (*_CLEAR, SYNC, *_BEGIN)
         for statement in self.script.statements:
             if statement.copy_data is None:
                 part.append(statement)
@@ -160,13 +158,18 @@ class Execution:
             self._batch(opening, part)
             opening, part = (), []
             self._copy(statement, statement.copy_data)
-        if part or opening:
-            self._batch(opening, part)
+        self._batch(opening, part, (_AT_ONCE, *_RESTORE, self.session.restore))
         if not self.session.in_transaction:
             raise self._ended(None)
 
-    def _batch(self, opening: tuple[Request, ...], part: list[Statement]) -> None:
-        requests = [*opening, *(Request(statement.text) for statement in part), SYNC]
+    def _batch(
+        self,
+        opening: tuple[Request, ...],
+        part: list[Statement],
+        closing: tuple[Request, ...] = (),
+    ) -> None:
+        statements = (Request(statement.text, at_once=True) for statement in part)
+        requests = [*opening, *statements, *closing, SYNC]
         first = len(opening)
 
         def on_silence(number: int, seconds: float) -> None:
@@ -184,11 +187,14 @@ class Execution:
                     failure = failure or self._opened(reply)
                     if opened == first - 1 and part:
                         reached = part[0]
+                        self.watch.on_statement(reached)
                     continue
                 index = reply.number - first
-                failure = failure or self._judge(part[index], reply)
-                reached = part[index + 1] if index + 1 < len(part) else part[index]
-                self.watch.on_statement(reached)
+                statement = part[index] if index < len(part) else None
+                failure = failure or self._judge(statement, reply)
+                reached = part[index + 1] if index + 1 < len(part) else None
+                if reached is not None:
+                    self.watch.on_statement(reached)
         except ConnectionLostError as error:
             raise failure or connection_lost(self.script.file, reached, str(error)) from error
         if failure is not None:
@@ -209,7 +215,7 @@ class Execution:
         return statement_failed(self.script.file, None, reply.error)
 
     def _judge(
-        self, statement: Statement, reply: Reply
+        self, statement: Statement | None, reply: Reply
     ) -> MigrationFailedError | RefusedError | None:
         if reply.error is not None:
             return statement_failed(self.script.file, statement, reply.error)
@@ -234,17 +240,11 @@ class Execution:
         if error is not None:
             raise statement_failed(self.script.file, statement, error)
 
-    def _closing(self) -> Iterator[Request]:
-        yield from _RESTORE
-        yield self.restore
-        yield _OUR_PATH
-        yield Request(_SAME_TRANSACTION, (self.transaction,))
-        yield _AT_ONCE
-
     def _commit(self) -> Committed:
         """The second round trip, which no signal interrupts."""
         took = self.milliseconds
-        requests = [*self._closing(), self.write(took), _COMMIT, SYNC]
+        proof = Request(_SAME_TRANSACTION, (self.transaction,))
+        requests = [_OUR_PATH, proof, self.write(took), _COMMIT, SYNC]
         error: ServerError | None = None
         last = Reply(-1)
         applied_at = ""

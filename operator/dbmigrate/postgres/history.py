@@ -24,7 +24,9 @@ from dbmigrate.postgres.failures import as_json
 from dbmigrate.postgres.session import Request, Session
 
 _LIVE: Final = "migration_type = 'forward' and status = 'completed'"
-_TIME: Final = """pg_catalog.to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+_TIME: Final = (
+    """pg_catalog.to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +175,21 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
+_TYPES: Final = {"execution_time_ms": "bigint", "resource_generation": "bigint", "error": "jsonb"}
+
+
 class Writer:
     """Makes the statements that write rows; they run where search_path is pg_catalog."""
 
     def __init__(self, session: Session, found: Bookkeeping, run: Run) -> None:
         table = found.table(HISTORY).as_string(session.connection)
-        values = ", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
+        numbers = range(1, len(_COLUMNS) + 1)
+        values = ", ".join(f"${number}" for number in numbers)
+        # Behind SELECT, unlike VALUES, a parameter does not take its column's type.
+        typed = ", ".join(
+            f"${number}::{_TYPES.get(name, 'text')}"
+            for number, name in zip(numbers, _COLUMNS, strict=True)
+        )
         columns = ", ".join(_COLUMNS)
         self.run = run
         self._insert = f"insert into {table} ({columns}) "
@@ -191,7 +202,7 @@ class Writer:
                 returning 1
             )
             {self._insert}
-            select {values.replace("$6", "$6::bigint").replace("$16", "$16::bigint").replace("$18", "$18::jsonb")}
+            select {typed}
             where 1 / (select count(*) from undone) = 1
             returning {_TIME}
         """

@@ -39,7 +39,8 @@ Holder = dict[str, Any]
 
 _HOLDERS = """
     select a.pid, a.usename::text, a.application_name, a.client_addr::text, a.state,
-        pg_catalog.round(extract(epoch from pg_catalog.clock_timestamp() - coalesce(a.xact_start, a.backend_start)))::int,
+        extract(epoch from
+            pg_catalog.clock_timestamp() - coalesce(a.xact_start, a.backend_start))::int,
         pg_catalog.left(a.query, 200)
     from pg_catalog.pg_stat_activity as a
     where a.pid = any(
@@ -47,7 +48,10 @@ _HOLDERS = """
 _OF_LOCK = """
         select l.pid from pg_catalog.pg_locks as l
         where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-            and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+            and l.database = (
+                select d.oid from pg_catalog.pg_database as d
+                where d.datname = pg_catalog.current_database()
+            )
             and l.classid = %s and l.objid = %s
     ) and a.pid <> pg_catalog.pg_backend_pid()
 """
@@ -55,7 +59,9 @@ _OF_TABLE = "pg_catalog.pg_blocking_pids(%s))"
 _NAMES = ("pid", "user", "application", "client", "state", "seconds", "query")
 
 
-def acquire(session: Session, schema: str, wait: float, tell: Callable[[list[Holder]], None]) -> None:
+def acquire(
+    session: Session, schema: str, wait: float, tell: Callable[[list[Holder]], None]
+) -> None:
     """Take the lock, waiting for another runner to end.
 
     Args:
@@ -108,7 +114,7 @@ def holders(session: Session, schema: str) -> list[Holder]:
     rows = session.query(_HOLDERS + _OF_LOCK, [high, low])
     found = [dict(zip(_NAMES, row, strict=True)) for row in rows]
     for each in found:
-        each.pop("query")  # of no use here: the session is between statements, or runs a migration's
+        each.pop("query")  # a migration's, which is no news to those who wait for it
     if found:
         _add_rows(session, schema, found)
     return found
@@ -116,9 +122,9 @@ def holders(session: Session, schema: str) -> list[Holder]:
 
 def _add_rows(session: Session, schema: str, found: list[Holder]) -> None:
     table = sql.Identifier(schema, "migration_locks")
-    query = sql.SQL(
-        "select process_id, locked_by, host, command, locked_at::text from {}"
-    ).format(table)
+    query = sql.SQL("select process_id, locked_by, host, command, locked_at::text from {}").format(
+        table
+    )
     try:
         rows = session.compose(query)
     except psycopg.Error:
@@ -139,7 +145,8 @@ def write_row(session: Session, found: Bookkeeping, applied_by: str, command: st
     """Say who holds the lock."""
     statement = sql.SQL("""
         insert into {} (id, locked_by, process_id, host, application, command)
-        values (1, %s, pg_catalog.pg_backend_pid(), %s, pg_catalog.current_setting('application_name'), %s)
+        values (1, %s, pg_catalog.pg_backend_pid(), %s,
+            pg_catalog.current_setting('application_name'), %s)
         on conflict (id) do update set locked_at = pg_catalog.clock_timestamp(),
             locked_by = excluded.locked_by, process_id = excluded.process_id,
             host = excluded.host, application = excluded.application, command = excluded.command

@@ -55,13 +55,12 @@ def migrate(context: Context) -> None:
     tell_plan(context)
     scripts = [Script(file) for file in plan.steps]
     check_kinds(scripts)
-    restore = context.wanted().apply(session.connection.info.server_version)
-    check_syntax(session, scripts, restore)
+    check_syntax(session, scripts)
     if not found.exists:
         found = context.found = bookkeeping.create(session, found)
     lock.write_row(session, found, _applied_by(context, found), context.options.command)
     bookkeeping.remember_environment(session, found, context.options.environment)
-    _Migration(context, source, plan, found, restore).run(scripts)
+    _Migration(context, source, plan, found).run(scripts)
     _verify(context, found)
     if context.session is not None:
         lock.remove_row(context.session, found)
@@ -97,13 +96,11 @@ class _Migration:
         source: Source,
         plan: Plan,
         found: Bookkeeping,
-        restore: Request,
     ) -> None:
         self.context = context
         self.source = source
         self.plan = plan
         self.found = found
-        self.restore = restore
         options = context.options
         run = history.Run(
             applied_by=_applied_by(context, found),
@@ -170,7 +167,6 @@ class _Migration:
         progress = self.context.progress
         return Execution(
             self.session,
-            self.restore,
             script,
             lambda milliseconds: self.writer.completed(file, rollback, milliseconds),
             Watch(progress.statement, progress.silence),
@@ -186,9 +182,7 @@ class _Migration:
         )
         self.context.interruption.sleep(seconds)
 
-    def _record_failure(
-        self, script: Script, execution: Execution, error: DbmigrateError
-    ) -> None:
+    def _record_failure(self, script: Script, execution: Execution, error: DbmigrateError) -> None:
         """Write the failure's row in its own transaction; it never hides the failure itself."""
         if not self.session.is_alive:
             return
@@ -197,7 +191,7 @@ class _Migration:
             Request("reset session authorization"),
             Request("reset role"),
             Request("begin"),
-            self.restore,
+            self.session.restore,
             Request("set local search_path = pg_catalog"),
             request,
             Request("commit"),
@@ -227,9 +221,7 @@ class _Migration:
         self.session.close()
         session = self._reconnect(script, reason)
         _take_lock(self.context, session, max(self.context.options.wait_lock, _SETTLE_PATIENCE))
-        live = {
-            each.version: each.checksum for each in history.read_applied(session, self.found)
-        }
+        live = {each.version: each.checksum for each in history.read_applied(session, self.found)}
         if file.is_rollback:
             is_done = file.version not in live
         else:
@@ -268,8 +260,7 @@ def _verify(context: Context, found: Bookkeeping) -> None:
     if not context.done or context.session is None:
         return
     live = {
-        str(each.version): each.checksum
-        for each in history.read_applied(context.session, found)
+        str(each.version): each.checksum for each in history.read_applied(context.session, found)
     }
     wrong = [
         record.version

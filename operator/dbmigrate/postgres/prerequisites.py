@@ -56,6 +56,8 @@ def check_kinds(scripts: Sequence[Script]) -> None:
 def _kinds(script: Script) -> Iterator[RefusedError]:
     for statement in script.statements:
         kind, words = classify(statement)
+        if kind is StatementKind.ORDINARY:
+            continue
         where = place(script.file, statement)
         if kind is StatementKind.TRANSACTION_CONTROL:
             yield RefusedError(
@@ -64,7 +66,7 @@ def _kinds(script: Script) -> Iterator[RefusedError]:
                 hint="leave it out: each file is committed as a whole, together with its history",
                 location=where,
             )
-        elif kind is StatementKind.OUTSIDE_TRANSACTION:
+        else:
             yield RefusedError(
                 f"{where}: {words} cannot run inside a transaction",
                 code="NotInTransaction",
@@ -74,13 +76,12 @@ def _kinds(script: Script) -> Iterator[RefusedError]:
             )
 
 
-def check_syntax(session: Session, scripts: Sequence[Script], restore: Request) -> None:
+def check_syntax(session: Session, scripts: Sequence[Script]) -> None:
     """Let the server parse each statement; nothing is executed, no lock waited for.
 
     Args:
         session: outside of a transaction.
         scripts: the files.
-        restore: sets the session's timeouts again.
 
     Raises:
         SourceError: code SyntaxError; all that were found are in its message.
@@ -89,7 +90,7 @@ def check_syntax(session: Session, scripts: Sequence[Script], restore: Request) 
     requests: list[Request] = [_NO_WAITING, SYNC]
     for _, statement in statements:
         requests += (Request(statement.text, mode=Mode.PARSE), SYNC)
-    requests += (restore, SYNC)
+    requests += (session.restore, SYNC)
     problems: list[DbmigrateError] = []
     for reply in session.run(requests, Batch()):
         if reply.error is not None and reply.error.sqlstate in _GRAMMAR:

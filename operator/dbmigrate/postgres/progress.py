@@ -133,9 +133,7 @@ class Progress:
 
     def waiting_for_table(self, message: str, found: list[lock.Holder]) -> None:
         """The run waits for a table's lock."""
-        self.reporter.emit(
-            EventName.WAITING, reason="TableLock", message=message, holders=found
-        )
+        self.reporter.emit(EventName.WAITING, reason="TableLock", message=message, holders=found)
 
     def waiting_for_lock(self, found: list[lock.Holder]) -> None:
         """The run waits for another runner."""

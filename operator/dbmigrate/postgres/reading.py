@@ -72,8 +72,7 @@ def validate(context: Context) -> None:
     ]
     scripts = [Script(file) for file in (*context.plan.steps, *rollbacks)]
     check_kinds(scripts)
-    restore = context.wanted().apply(session.connection.info.server_version)
-    check_syntax(session, scripts, restore)
+    check_syntax(session, scripts)
     for step in context.plan.steps:
         if not step.is_rollback and step.version not in source.rollbacks:
             context.progress.warning(f"{step.file}: there is no rollback for {step.version}")

@@ -241,7 +241,7 @@ def _observe(context: Context, error: DbmigrateError | None) -> _State | None:
             return _read(context.session, context.found)
         if context.session is not None:
             context.session.close()
-        # A fresh one: a signal that ended the run must not end this, and no file's traces are in it.
+        # A fresh one, and a fresh interruption: the signal that ended the run must not end this.
         wanted = SessionSettings(context.options.command, connect_timeout=_ASK_AFTERWARDS)
         context.session = connect(context.settings, wanted, Interruption())
         found = bookkeeping.look(context.session, context.options.history_schema)

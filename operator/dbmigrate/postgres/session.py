@@ -98,6 +98,8 @@ class Request:
     mode: Mode = Mode.EXECUTE
     keep_rows: bool = False
     """Its rows are in the reply; else they are dropped as they come."""
+    at_once: bool = False
+    """The server answers when it is done, not only at the next SYNC: for progress."""
 
 
 SYNC = Request("", mode=Mode.SYNC)
@@ -129,8 +131,12 @@ class Batch:
 class Session:
     """A psycopg connection in autocommit, and what psycopg does not do for us."""
 
-    def __init__(self, connection: psycopg.Connection[Any], interruption: Interruption) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], interruption: Interruption, restore: Request
+    ) -> None:
+        """Args: restore sets the session's own settings, also after a file has changed them."""
         self.connection = connection
+        self.restore = restore
         self.interruption = interruption
         self.pid = connection.info.backend_pid
         connection.prepare_threshold = None  # each file starts with DEALLOCATE ALL
@@ -265,7 +271,7 @@ class _Reading:
         """Whether `take` would not wait for the server."""
         if self.begun != number:
             self.begun = number
-            if self.requests[number].mode is Mode.EXECUTE:
+            if self.requests[number].at_once:
                 # Before libpq looks at its input, and only while it is at this request: else it
                 # refuses, and all rows come at once.
                 with contextlib.suppress(psycopg.OperationalError):
@@ -297,18 +303,21 @@ class _Waiting:
         self.silent_since = self.told_at = time.monotonic()
         self.cancelled_at: float | None = None
         self.cancelled_first = 0.0
+        self.wanted = 0
+        self.poll = select.poll()
+        if batch.interruptible:
+            self.poll.register(session.interruption.fileno(), select.POLLIN)
 
     def heard(self) -> None:
         self.silent_since = self.told_at = time.monotonic()
 
     def wait(self, pgconn: pq.abc.PGconn, number: int, *, unsent: bool) -> None:
         """Until the socket has something for us, or some time has passed."""
-        poll = select.poll()
-        poll.register(pgconn.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
-        listening = self.batch.interruptible and self.cancelled_at is None
-        if listening:
-            poll.register(self.session.interruption.fileno(), select.POLLIN)
-        ready = poll.poll((_CANCEL_AGAIN if self.cancelled_at else PATIENCE) * 1000)
+        wanted = select.POLLIN | (select.POLLOUT if unsent else 0)
+        if wanted != self.wanted:
+            self.wanted = wanted
+            self.poll.register(pgconn.socket, wanted)
+        ready = self.poll.poll((_CANCEL_AGAIN if self.cancelled_at else PATIENCE) * 1000)
         now = time.monotonic()
         if any(fd == pgconn.socket for fd, _ in ready):
             pgconn.consume_input()
@@ -321,6 +330,7 @@ class _Waiting:
     def cancel(self, now: float) -> None:
         if self.cancelled_at is None:
             self.cancelled_first = now
+            self.poll.unregister(self.session.interruption.fileno())
         elif now - self.cancelled_first > _CANCEL_LIMIT:
             raise Interrupted
         self.cancelled_at = now
@@ -337,8 +347,8 @@ def _send(pgconn: pq.abc.PGconn, request: Request) -> int:
     else:
         params = [None if value is None else value.encode() for value in request.params]
         pgconn.send_query_params(sql, params or None)
-        # Ask for its answer now rather than at the end: progress, and what to cancel.
-        pgconn.send_flush_request()
+        if request.at_once:
+            pgconn.send_flush_request()
     return len(sql)
 
 
