@@ -142,7 +142,9 @@ def _kopf_settings() -> kopf.OperatorSettings:
     found.posting.enabled = False
     found.peering.standalone = True
     found.scanning.disabled = True
-    found.watching.chunk_size = 200
+    # Each object has a worker that holds it until it has been idle for so long.
+    found.watching.chunk_size = 50
+    found.queueing.idle_timeout = 0.5
     ours = f"{names.LABEL_MANAGED_BY}={names.MANAGER}"
     found.watching.label_selectors["batch", "v1", "jobs"] = ours
     found.watching.label_selectors["", "v1", "pods"] = ours
