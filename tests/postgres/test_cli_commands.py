@@ -272,6 +272,8 @@ def test_an_unreachable_database_is_exit_code_5_without_its_password(dbmigrate):
         (["up", "--source", "nowhere"], "nowhere"),
         (["up", "--database", "postgresql://me:pw@h/x"], "--database holds a password"),
         (["up", "--environment", "../x"], "cannot name an environment"),
+        (["up", "--source", ""], "it is empty"),
+        (["up", "--resource-generation", str(2**63)], "not in the range"),
     ],
 )
 def test_a_usage_error_is_exit_code_2_in_our_form(dbmigrate, arguments, text):
@@ -329,4 +331,4 @@ def test_help_and_version_need_no_database(dbmigrate):
     for command in ("up", "down", "to", "status", "plan", "validate", "check", "wait"):
         ended = dbmigrate(command, "--help")
         assert ended.code == 0
-        assert "Example" in ended.out
+        assert f"\n    dbmigrate {command}" in ended.out  # the example, in lines of its own

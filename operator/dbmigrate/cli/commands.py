@@ -1,4 +1,9 @@
-"""The commands, and the texts that explain them. What they do is `invocation`'s matter."""
+"""The commands, and the texts that explain them. What they do is `invocation`'s matter.
+
+In their docstrings the character ``\\b`` on a line of its own tells click to keep the
+lines of that paragraph as they are.
+"""
+# ruff: noqa: D301 -- a raw docstring would show click's mark instead of being it
 
 from __future__ import annotations
 
@@ -37,7 +42,7 @@ _expect_plan = click.option(
 @common_options
 @click.version_option(dbmigrate.__version__, prog_name="dbmigrate")
 def dbmigrate_group(**_common: Any) -> None:
-    r"""PostgreSQL schema migrations that a team can trust in production.
+    """PostgreSQL schema migrations that a team can trust in production.
 
     Migrations are files vMAJOR.MINOR.PATCH_name.sql in a folder; the way back from
     each is rollbacks/vMAJOR.MINOR.PATCH_rollback.sql. Each runs in one transaction
@@ -71,7 +76,7 @@ def up(
     checks: Path | None,
     **_common: Any,
 ) -> int:
-    r"""Apply all pending migrations, oldest first.
+    """Apply all pending migrations, oldest first.
 
     Each file runs in a transaction of its own. When one fails, it leaves nothing
     behind, the ones before it stay, and the ones after it are not begun. An applied
@@ -99,7 +104,7 @@ def down(
     checks: Path | None,
     **_common: Any,
 ) -> int:
-    r"""Roll back every migration after VERSION, newest first; 0 rolls back all.
+    """Roll back every migration after VERSION, newest first; 0 rolls back all.
 
     The rollback files may remove tables and the data in them. When the source has no
     rollback for a version, the one that was kept in the database serves. When one is
@@ -127,7 +132,7 @@ def to(
     checks: Path | None,
     **_common: Any,
 ) -> int:
-    r"""Bring the database to VERSION, forward or back, whichever leads there.
+    """Bring the database to VERSION, forward or back, whichever leads there.
 
     \b
     Example:
@@ -140,7 +145,7 @@ def to(
 @common_options
 @click.pass_context
 def status(ctx: click.Context, /, **_common: Any) -> int:
-    r"""Show what is applied, what is pending, and the current version.
+    """Show what is applied, what is pending, and the current version.
 
     Reads the history; changes and creates nothing.
 
@@ -163,7 +168,7 @@ def status(ctx: click.Context, /, **_common: Any) -> int:
 @common_options
 @click.pass_context
 def plan(ctx: click.Context, /, target: Version | None, **_common: Any) -> int:
-    r"""Show what would run, and the plan's hash.
+    """Show what would run, and the plan's hash.
 
     The hash covers the direction, both versions and each file's checksum. `dbmigrate up
     --expect-plan HASH` runs that plan and no other. Changes and creates nothing.
@@ -180,7 +185,7 @@ def plan(ctx: click.Context, /, target: Version | None, **_common: Any) -> int:
 @common_options
 @click.pass_context
 def validate(ctx: click.Context, /, **_common: Any) -> int:
-    r"""Check the files: names, encoding, checksums against the history, syntax.
+    """Check the files: names, encoding, checksums against the history, syntax.
 
     The server parses each statement that is still to run; nothing is executed. A table
     that does not exist yet is no syntax error.
@@ -203,7 +208,7 @@ def validate(ctx: click.Context, /, **_common: Any) -> int:
 @common_options
 @click.pass_context
 def check(ctx: click.Context, /, checks: Path | None, **_common: Any) -> int:
-    r"""Run the integrity checks: do the data keep the rules?
+    """Run the integrity checks: do the data keep the rules?
 
     Read-only, in one snapshot. Exits with 1 when the database is not healthy.
 
@@ -236,7 +241,7 @@ def check(ctx: click.Context, /, checks: Path | None, **_common: Any) -> int:
 @common_options
 @click.pass_context
 def wait(ctx: click.Context, /, wanted: Version, timeout: float, **_common: Any) -> int:
-    r"""Wait until VERSION, or a later one, is applied.
+    """Wait until VERSION, or a later one, is applied.
 
     For an application's init container. A database that cannot be reached yet, or has
     no history yet, is waited for too. Exits with 1 when the time is over.

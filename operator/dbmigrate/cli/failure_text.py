@@ -15,7 +15,7 @@ def write_failure(terminal: Terminal, failure: Failure) -> None:
     """Write all that is known of a failure, the sentence first."""
     terminal.line(f"error: {failure.message} [{failure.code}]", "bad")
     place = Location(failure.file, failure.line, failure.column)
-    if failure.file and (failure.line or not failure.message.startswith(failure.file)):
+    if failure.file and (failure.statement or not failure.message.startswith(str(place))):
         statement = f", statement {failure.statement}" if failure.statement else ""
         terminal.line(f"  at {place}{statement}")
     for line in failure.excerpt.splitlines():
@@ -28,5 +28,3 @@ def write_failure(terminal: Terminal, failure: Failure) -> None:
             terminal.line(f"  {name}: {text}")
     if failure.hint:
         terminal.line(f"  what to do: {failure.hint}", "strong")
-    if failure.transient:
-        terminal.line("  trying again may well succeed", "dim")

@@ -26,8 +26,8 @@ SHOW = "What is shown"
 OWN = "Options of this command"
 SECTIONS = (OWN, WHERE, HOW, RECORD, SHOW, SUPERVISOR)
 
-MAX_HISTORY_SCHEMA = 63
-"""Bytes of an identifier (PostgreSQL manual, 4.1.1)."""
+MAX_GENERATION = 2**63 - 1
+"""Of a Kubernetes resource: int64, as the history's bigint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,17 @@ class Option(click.Option):
             self.envvar = f"DBMIGRATE_{self.name.upper()}"
 
 
-FILE = click.Path(path_type=Path, readable=False)
+class _Path(click.Path):
+    """A path; an empty text is refused: ``--source "$UNSET"`` must not mean this folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _Path(path_type=Path, readable=False)
 """Whether it is there and can be read is said by who reads it, with a code and a hint."""
 _FOLDER = FILE
 
@@ -195,7 +205,7 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
     _option(
         "--resource-generation",
         section=SUPERVISOR,
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=MAX_GENERATION),
         metavar="N",
         help="The resource's generation; an older one than recorded is refused.",
     ),

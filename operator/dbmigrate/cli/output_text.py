@@ -121,7 +121,9 @@ class TextOutput:
 
     def _notice(self, severity: str, message: str) -> None:
         style = "dim" if severity in {"NOTICE", "INFO", "LOG", "DEBUG"} else "warn"
-        self._out.line(f"      {severity.lower()}: {message}", style)
+        # Continued lines are set in, so that no message looks like a line of ours.
+        indented = message.replace("\r\n", "\n").replace("\n", "\n        ")
+        self._out.line(f"      {severity.lower()}: {indented}", style)
 
     def _check(self, check: IntegrityResult) -> None:
         if check.status != "PASS":
@@ -186,11 +188,10 @@ class TextOutput:
         else:
             self._err.line(f"{result.outcome.value.lower()}: {result.message}", "warn")
         if result.command in {"up", "down", "to"} and result.database_known:
-            done = _count(len(result.applied), "file")
+            done = len(result.applied)
+            before = f"{_count(done, 'file')} done before that; " if done else ""
             current = result.current_version or "none"
-            self._err.line(
-                f"{done} done before that; current version {current}, {result.pending} pending"
-            )
+            self._err.line(f"{before}current version {current}, {result.pending} pending")
 
 
 def _history_row(record: MigrationRecord) -> tuple[str, ...]:

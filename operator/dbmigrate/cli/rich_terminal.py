@@ -11,7 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from dbmigrate.cli.terminal import clean
+from dbmigrate.cli.terminal import clean, columns
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -29,6 +29,12 @@ _CELLS = {
 }
 
 
+_GAP = 3
+"""Blanks that a table's column costs."""
+_FOLDED = 20
+"""The narrowest that a column may be folded to."""
+
+
 class RichTerminal:
     """A person's terminal."""
 
@@ -43,13 +49,27 @@ class RichTerminal:
         self._console.print(Text(clean(text), style=STYLES.get(style, "")), soft_wrap=True)
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Write a table without lines between its rows."""
+        """Write a table without lines between its rows.
+
+        Its last column is folded where there is room for it. Where there is not, the
+        terminal breaks the lines: nobody reads columns of three characters.
+        """
+        lines = list(columns(headers, rows))
+        if sum(len(cell) + _GAP for cell in lines[0][:-1]) + _FOLDED > self._console.width:
+            for line in lines:
+                self._write_line(line)
+            return
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for header in headers:
-            table.add_column(header, overflow="fold")
+        for number, header in enumerate(headers, 1):
+            table.add_column(header, overflow="fold", no_wrap=number < len(headers))
         for row in rows:
-            table.add_row(*(Text(clean(cell), style=_CELLS.get(cell, "")) for cell in row))
+            table.add_row(*(_cell(cell) for cell in row))
         self._console.print(table)
+
+    def _write_line(self, cells: Sequence[str]) -> None:
+        line = Text("  ").join(_cell(cell) for cell in cells)
+        line.rstrip()
+        self._console.print(line, soft_wrap=True)
 
     def progress(self, text: str) -> None:
         """A spinner, the text, and how long it has been going on."""
@@ -66,3 +86,7 @@ class RichTerminal:
             )
             self._progress.add_task(clean(text), total=None)
             self._progress.start()
+
+
+def _cell(text: str) -> Text:
+    return Text(clean(text), style=_CELLS.get(text.strip(), ""))

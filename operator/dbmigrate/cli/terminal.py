@@ -7,16 +7,20 @@ move a terminal's cursor or change its title: they are replaced.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from dbmigrate.cli.streams import SafeStream
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # turn what follows around
+    "\u2028\u2029]"  # ends of lines and paragraphs to some
+)
 
 
 def clean(text: str) -> str:
-    """The text with control characters replaced; line ends and tabs stay."""
+    """The text with characters that act replaced; line ends and tabs stay."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
@@ -33,6 +37,14 @@ class Terminal(Protocol):
         """Show what is being done until the next call; an empty text ends it."""
 
 
+def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    """A table's lines, headers first: cells of one line each, as wide as their column."""
+    lines = [list(headers), *([clean(cell).replace("\n", " ") for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+
+
 class PlainTerminal:
     """Text without colours and without anything that moves."""
 
@@ -46,11 +58,8 @@ class PlainTerminal:
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write columns, two blanks apart."""
-        lines = [list(headers), *([clean(cell).replace("\n", " ") for cell in row] for row in rows)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
-        for line in lines:
-            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            self._stream.line("  ".join(cells).rstrip())
+        for line in columns(headers, rows):
+            self._stream.line("  ".join(line).rstrip())
 
     def progress(self, text: str) -> None:
         """Nothing: a log has no place that can be written twice."""

@@ -6,6 +6,8 @@ run, is not known here.
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import yaml
@@ -55,7 +57,11 @@ def load_checks(path: Path) -> list[IntegrityCheck]:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 -- of a descriptor
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                raise SourceError(f"{path} is not a regular file", location=Location(str(path)))
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SourceError(

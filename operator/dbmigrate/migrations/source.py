@@ -23,6 +23,7 @@ from dbmigrate.migrations.statements import decode
 from dbmigrate.migrations.version import Version
 
 ROLLBACKS = "rollbacks"
+_MISSPELT = ("rollbacks", "rollback")
 _NAME = re.compile(
     r"v(?P<version>[0-9]+\.[0-9]+\.[0-9]+)_(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)\.sql", re.ASCII
 )
@@ -111,10 +112,10 @@ def parse_name(file: str) -> tuple[Version, str, bool]:
     match = _NAME.fullmatch(base)
     if match is None or folder not in ("", ROLLBACKS):
         raise SourceError(
-            f"{file}: the name does not fit vMAJOR.MINOR.PATCH_name.sql",
+            f"{_printable(file)}: the name does not fit vMAJOR.MINOR.PATCH_name.sql",
             code="InvalidFileName",
             hint="name it like v1.2.0_add_users.sql, or rollbacks/v1.2.0_rollback_add_users.sql",
-            location=Location(file),
+            location=Location(_printable(file)),
         )
     try:
         version = Version.parse(match["version"])
@@ -138,6 +139,11 @@ def parse_name(file: str) -> tuple[Version, str, bool]:
             location=Location(file),
         )
     return version, match["name"], rollback is not None
+
+
+def _printable(name: str) -> str:
+    """A name that is in no message more than one line, nor reads backwards."""
+    return name if name.isprintable() else ascii(name)
 
 
 def read_source(folders: Sequence[Path]) -> Source:
@@ -215,18 +221,46 @@ def _read_folder(folder: Path, problems: list[SourceError]) -> Iterable[Migratio
             hint="give the folder by --source DIR",
             location=Location(str(folder)),
         ) from error
-    nested = root / ROLLBACKS
-    if nested.is_dir():
-        entries.extend(sorted(nested.iterdir()))
-    for path in entries:
+    for path in (*entries, *_rollbacks(folder, entries, problems)):
         # Kubernetes mounts a ConfigMap's keys as links into a hidden folder `..data`.
-        if path.suffix != ".sql" or path.name.startswith("."):
+        # A name in capitals (.SQL) is refused below: passed over, it would never be missed.
+        if path.suffix.lower() != ".sql" or path.name.startswith("."):
             continue
         file = path.relative_to(root).as_posix()
         try:
             yield _read_file(root, path, file, shown=str(folder / file))
         except SourceError as error:
             problems.append(error)
+
+
+def _rollbacks(
+    folder: Path, entries: Sequence[Path], problems: list[SourceError]
+) -> Sequence[Path]:
+    """What lies in the folder of rollbacks; one that is misspelt is a problem, not nothing."""
+    found: Sequence[Path] = ()
+    for path in entries:
+        shown = str(folder / path.name)
+        if path.name == ROLLBACKS:
+            try:
+                found = sorted(path.iterdir())
+            except OSError as error:
+                problems.append(_unreadable(shown, error.strerror))
+        elif path.name.lower() in _MISSPELT and path.is_dir():
+            problems.append(
+                SourceError(
+                    f"{shown}: the folder of rollbacks is named {ROLLBACKS}",
+                    code="InvalidFileName",
+                    hint=f"rename it to {ROLLBACKS}",
+                    location=Location(shown),
+                )
+            )
+    return found
+
+
+def _unreadable(shown: str, why: str | None) -> SourceError:
+    return SourceError(
+        f"{shown}: cannot be read: {why}", code="UnreadableFile", location=Location(shown)
+    )
 
 
 def _read_file(root: Path, path: Path, file: str, *, shown: str) -> MigrationFile:
@@ -245,12 +279,10 @@ def _read_file(root: Path, path: Path, file: str, *, shown: str) -> MigrationFil
                 f"{shown}: not a regular file", code="NotAFile", location=Location(shown)
             )
         data = target.read_bytes()
+    except RuntimeError as error:  # what resolve() raises for a loop, before Python 3.13
+        raise _unreadable(shown, "a link that leads to itself") from error
     except OSError as error:
-        raise SourceError(
-            f"{shown}: cannot be read: {error.strerror}",
-            code="UnreadableFile",
-            location=Location(shown),
-        ) from error
+        raise _unreadable(shown, error.strerror) from error
     result = MigrationFile(version, name, file, data, is_rollback=is_rollback, path=shown)
     if not result.sql.strip():  # reading `sql` also refuses what is not UTF-8
         raise SourceError(

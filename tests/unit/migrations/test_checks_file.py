@@ -1,5 +1,6 @@
 """The file of integrity checks: read whole, or refused with the line of what is wrong."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,13 @@ def test_a_missing_file_is_said(tmp_path):
     """With its path, and the system's reason."""
     with pytest.raises(SourceError, match=r"nowhere\.yaml: No such file"):
         load_checks(tmp_path / "nowhere.yaml")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    """Nobody may ever write to it."""
+    os.mkfifo(tmp_path / "checks.yaml")
+    with pytest.raises(SourceError, match="not a regular file"):
+        load_checks(tmp_path / "checks.yaml")
 
 
 def test_a_file_without_end_is_not_read(file):

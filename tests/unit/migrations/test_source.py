@@ -190,6 +190,52 @@ def test_a_pipe_named_as_a_migration_is_refused(folder):
     assert problem(folder).error_code == "NotAFile"
 
 
+def test_a_link_that_leads_to_itself_is_refused(folder):
+    """One more way not to be a file."""
+    (folder / "v1.0.0_a.sql").symlink_to("v1.0.0_a.sql")
+    assert problem(folder).error_code == "UnreadableFile"
+
+
+@pytest.mark.parametrize("name", ["v1.0.0_a.SQL", "V1.0.0_a.sql", "rollbacks/v1.0.0_rollback.Sql"])
+def test_a_name_in_capitals_is_refused_not_passed_over(folder, name):
+    """Who wrote it takes it for a migration."""
+    put(folder, name)
+    assert problem(folder).error_code == "InvalidFileName"
+
+
+@pytest.mark.parametrize("name", ["Rollbacks", "rollback", "ROLLBACKS"])
+def test_a_misspelt_folder_of_rollbacks_is_refused(folder, name):
+    """Passed over, it would be missed on the day of the rollback."""
+    (folder / "rollbacks").rmdir()
+    (folder / name).mkdir()
+    error = problem(folder)
+    assert f"migrations/{name}: " in error.message
+    assert error.hint == "rename it to rollbacks"
+
+
+def test_rollbacks_that_are_no_folder_are_refused(folder):
+    """A file of that name."""
+    (folder / "rollbacks").rmdir()
+    put(folder, "rollbacks")
+    assert "migrations/rollbacks: cannot be read: Not a directory" in problem(folder).message
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_folder_of_rollbacks_is_refused(folder):
+    """It may hold what is needed."""
+    (folder / "rollbacks").chmod(0)
+    assert problem(folder).error_code == "UnreadableFile"
+
+
+@pytest.mark.parametrize(
+    "name", ["v1.0.0_a\nerror.sql", "v1.0.0_\u202eb.sql", "v1.0.0_\x1b[2J.sql"]
+)
+def test_a_name_that_would_disturb_a_message_is_shown_escaped(folder, name):
+    """It is one line, and nothing in it turns around or clears what stands elsewhere."""
+    put(folder, name)
+    assert problem(folder).message.isprintable()
+
+
 def test_a_mounted_configmap_is_read(tmp_path):
     """The kubelet mounts keys as links into the hidden folder ..data, which is a link itself."""
     real = tmp_path / "..2026_01_01"
