@@ -5,7 +5,6 @@ new empty database. A test runs on each version, unless it is marked ``one_versi
 """
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,10 +31,12 @@ _running: dict[int, Server] = {}
 
 
 def pytest_configure(config):
+    """Make the marker known."""
     config.addinivalue_line("markers", "one_version: run on the newest PostgreSQL alone")
 
 
 def pytest_generate_tests(metafunc):
+    """Spread the tests over the versions."""
     if "server" in metafunc.fixturenames:
         is_one = metafunc.definition.get_closest_marker("one_version") is not None
         versions = (NEWEST,) if is_one else VERSIONS
@@ -44,6 +45,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[dict[int, Server]]:
+    """The servers of this process, ended after its last test."""
     yield _running
     for server in _running.values():
         server.destroy()
@@ -60,6 +62,7 @@ def server(request, servers) -> Server:
 
 
 def start_server(major: int, **settings: str) -> Server:
+    """A new server; the test is skipped where there is no such version."""
     programs = binaries(major)
     if programs is None:
         pytest.skip(f"no PostgreSQL {major} on this machine")
@@ -74,7 +77,7 @@ def start_server(major: int, **settings: str) -> Server:
 
 
 @pytest.fixture
-def own_server(request) -> Iterator[Server]:
+def own_server() -> Iterator[Server]:
     """A server for a test that stops or breaks it."""
     server = start_server(NEWEST)
     yield server
@@ -89,11 +92,13 @@ class Recorder:
         self.listeners: list[Callable[[EventName, dict], None]] = []
 
     def emit(self, event: EventName, **data: object) -> None:
+        """Keep it."""
         self.events.append((event, data))
         for listener in self.listeners:
             listener(event, data)
 
     def of(self, event: EventName) -> list[dict]:
+        """What was told under one name."""
         return [data for name, data in self.events if name is event]
 
 
@@ -109,6 +114,7 @@ class Database:
 
     @property
     def settings(self) -> ConnectionSettings:
+        """Where it is, for the engine."""
         return ConnectionSettings(self.server.params(self.name), "the test")
 
     def write(self, file: str, sql: str | bytes) -> Path:
@@ -142,18 +148,22 @@ class Database:
             interruption.close()
 
     def rows(self, query: str, *params: object) -> list[tuple]:
+        """A query's rows."""
         return self.connection.execute(query, params or None).fetchall()
 
     def value(self, query: str, *params: object) -> object:
+        """A query's one value."""
         (row,) = self.rows(query, *params)
         return row[0]
 
     def history(self) -> list[tuple]:
+        """Version, type and status of each row, in order."""
         return self.rows(
             "select version, migration_type, status from public.schema_migrations order by id"
         )
 
     def has(self, table: str) -> bool:
+        """Whether there is such a table."""
         return self.value("select to_regclass(%s) is not null", table)
 
     def wait_until(self, query: str, *params: object, timeout: float = 15) -> None:
@@ -166,6 +176,7 @@ class Database:
 
 
 def until(condition: Callable[[], object], timeout: float = 15) -> None:
+    """Wait until it is true, and fail when it does not become so."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"

@@ -66,6 +66,7 @@ class Server:
             os.chown(self.folder, account.pw_uid, account.pw_gid)
 
     def create(self) -> None:
+        """Make its folder of data."""
         self._program("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
                       "--no-sync", "--locale=C")  # fmt: skip
 
@@ -89,6 +90,7 @@ class Server:
         self.wait()
 
     def wait(self, timeout: float = 60) -> None:
+        """Wait until it answers."""
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -108,28 +110,31 @@ class Server:
             self._process = None
 
     def destroy(self) -> None:
+        """Stop it, however it is, and remove its folder."""
         with contextlib.suppress(ProcessLookupError):
             self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def params(self, dbname: str, **more: str) -> dict[str, str]:
-        """libpq keywords to reach it."""
+        """The keywords of libpq to reach it."""
         return {
             "host": str(self.folder), "port": str(self.port),
             "user": "postgres", "dbname": dbname, **more,
         }  # fmt: skip
 
     def uri(self, dbname: str) -> str:
+        """A URI without a password."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{dbname}"
 
     def connect(self, dbname: str) -> "psycopg.Connection":
+        """A connection in autocommit."""
         return psycopg.connect(**self.params(dbname), autocommit=True)
 
     def standby(self) -> "Server":
         """A standby of this server, created but not started."""
         standby = Server(self.major, self.programs)
         self._program("pg_basebackup", "-D", standby.data, "-h", self.folder, "-p", str(self.port),
-                      "-U", "postgres", "-R", "-X", "stream", "-c", "fast", "--no-sync")  # fmt: skip
+                      "-U", "postgres", "-R", "-c", "fast", "--no-sync")  # fmt: skip
         return standby
 
     def _program(self, name: str, *arguments: object) -> None:

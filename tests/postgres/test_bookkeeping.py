@@ -1,5 +1,7 @@
 """The tables in which the database remembers its migrations."""
 
+import subprocess
+
 import psycopg
 import pytest
 
@@ -13,7 +15,8 @@ def test_looking_creates_nothing(database, command):
     database.write("v1.0.0_a.sql", "create table a ();")
     result = database.run(command)
     assert (result.failure, result.current_version, result.pending) == (None, None, 1)
-    assert database.value("select count(*) from pg_class where relnamespace = 'public'::regnamespace") == 0  # fmt: skip
+    tables = "select count(*) from pg_class where relnamespace = 'public'::regnamespace"
+    assert database.value(tables) == 0
 
 
 def test_a_refused_run_creates_nothing(database):
@@ -100,8 +103,8 @@ def test_no_right_to_create_is_told(database):
         "update schema_migrations set status = 'rolled_back', applied_by = 'x'",
         "delete from schema_migrations",
         "truncate schema_migrations",
-        "insert into schema_migrations (version, filename, checksum, text_checksum, applied_by) "
-        "values ('1.0.0', 'f', 'c', 't', 'b')",
+        """insert into schema_migrations (version, filename, checksum, text_checksum, applied_by)
+           values ('1.0.0', 'f', 'c', 't', 'b')""",
     ],
 )
 def test_rows_are_only_added(database, statement):
@@ -114,8 +117,6 @@ def test_rows_are_only_added(database, statement):
 
 def test_the_tables_are_dumped_and_restored(database):
     """The guards do not stop a restore; the copy knows its version."""
-    import subprocess
-
     database.write("v1.0.0_a.sql", "create table a ();")
     database.run("up")
     copy = f"{database.name}_copy"

@@ -1,5 +1,6 @@
 """Why there is no connection: a code of its own for each cause, what to do, and no password."""
 
+import contextlib
 import socket
 import threading
 
@@ -18,8 +19,11 @@ def attempt(database):
 
     def _attempt(command="up", **changed):
         params = {
-            **database.server.params(database.name), "host": "127.0.0.1", "password": SECRET, **changed,
-        }  # fmt: skip
+            **database.server.params(database.name),
+            "host": "127.0.0.1",
+            "password": SECRET,
+            **changed,
+        }
         result = database.run(command, settings=params, connect_timeout=2.0)
         assert (result.outcome, result.exit_code) == (Outcome.FAILED, 5)
         assert result.failure.transient
@@ -144,10 +148,8 @@ def test_a_server_that_is_starting(own_database):
 
 
 def _start_quietly(server):
-    try:
+    with contextlib.suppress(RuntimeError):  # it is ended while it is starting
         server.start()
-    except RuntimeError:
-        pass  # it was ended while it was starting
 
 
 @pytest.mark.parametrize("version", [130999, 90624])

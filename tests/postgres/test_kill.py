@@ -30,7 +30,7 @@ def start(database):
                 sys.executable, "-m", "dbmigrate", *arguments, "--output", "json",
                 "--source", str(database.folder), "--database", database.server.uri(database.name),
             ],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
         )  # fmt: skip
         processes.append(process)
         return process
@@ -41,6 +41,7 @@ def start(database):
         process.communicate()
 
 
+REPOSITORY = Path(__file__).parents[2]
 IS_SLEEPING = """
     select count(*) = 1 from pg_stat_activity
     where datname = current_database() and wait_event = 'PgSleep'
@@ -85,17 +86,16 @@ def test_the_next_runner_does_not_start_beside_a_killed_ones_server_process(data
 
 
 def test_the_server_notices_a_killed_runner_during_a_long_statement(database, start):
-    """Within seconds, not when the statement ends."""
-    database.write("v1.0.0_a.sql", "select pg_sleep(120);")
+    """Within seconds, not when the statement ends; also in the second file."""
+    database.write("v1.0.0_a.sql", "create table a ();")
+    database.write("v1.1.0_b.sql", "select pg_sleep(120);")
     process = start("up")
     database.wait_until(IS_SLEEPING)
     process.kill()
     database.wait_until(NOBODY_WORKS, timeout=20)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=lambda each: str(each)
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=str)
 def test_a_signal_cancels_the_statement_and_frees_the_lock(database, start, number, code):
     """Within seconds; the exit code is the shell's; the result is still told."""
     database.write("v1.0.0_a.sql", "create table a ();")
@@ -316,7 +316,8 @@ def test_a_terminated_session_is_transient(database):
         with database.another() as other:
             until(lambda: other.execute(IS_SLEEPING).fetchone()[0])
             other.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'"
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where wait_event = 'PgSleep'"
             )
 
     thread = threading.Thread(target=terminate)

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.postgres import migrating
 from dbmigrate.postgres.lock import KEY
 
 
@@ -64,13 +65,15 @@ def test_the_row_says_who_works_and_goes_afterwards(database):
     assert database.value("select count(*) from migration_locks") == 0
 
 
-def test_one_key_for_a_database_whatever_the_history_schema(database, holder):
+@pytest.mark.usefixtures("holder")
+def test_one_key_for_a_database_whatever_the_history_schema(database):
     """Two histories in one database still have one schema to change."""
     database.connection.execute("create schema h")
     assert database.run("up", history_schema="h", wait_lock=0.1).exit_code == 4
 
 
-def test_reading_takes_no_lock(database, holder):
+@pytest.mark.usefixtures("holder")
+def test_reading_takes_no_lock(database):
     """`status` answers while another run works."""
     database.write("v1.0.0_a.sql", "create table a ();")
     for command in ("status", "plan", "validate"):
@@ -177,8 +180,6 @@ def test_a_busy_table_is_waited_for_and_the_file_tried_again(database):
 
 def test_a_table_that_stays_busy_fails_the_run_in_the_end(database, monkeypatch):
     """As transient: the same may succeed later."""
-    from dbmigrate.postgres import migrating
-
     monkeypatch.setattr(migrating, "LOCK_TRIES", 2)
     database.connection.execute("create table busy ()")
     database.write("v1.0.0_a.sql", "alter table busy add column n int;")

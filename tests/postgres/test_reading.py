@@ -1,6 +1,11 @@
 """status, plan and validate: what they say of a database, and that they change nothing."""
 
+import psycopg
+import pytest
+
 from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.postgres.connection import SessionSettings, connect
+from dbmigrate.postgres.interruption import Interruption
 
 
 def test_status_tells_what_is_applied_and_what_is_pending(database):
@@ -56,12 +61,6 @@ def test_validate_finds_errors_in_rollbacks_too(database):
 
 def test_reading_sessions_cannot_write(database):
     """Their transactions are read-only by the server's own rule."""
-    import psycopg
-    import pytest
-
-    from dbmigrate.postgres.connection import SessionSettings, connect
-    from dbmigrate.postgres.interruption import Interruption
-
     session = connect(database.settings, SessionSettings("status"), Interruption())
     try:
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):

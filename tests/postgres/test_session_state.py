@@ -12,6 +12,7 @@ def role(database):
     database.connection.execute("drop role nobody_here")
 
 
+@pytest.mark.usefixtures("role")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -31,7 +32,7 @@ def role(database):
         "set datestyle = 'German'; set timezone = 'Asia/Tokyo'",
     ],
 )
-def test_the_row_is_written_and_the_next_file_is_clean(database, role, statement):
+def test_the_row_is_written_and_the_next_file_is_clean(database, statement):
     """The history is written as the role that connected, with our own settings."""
     database.connection.execute("""
         create schema evil;
@@ -67,7 +68,8 @@ def test_temporary_tables_cursors_and_prepared_statements_end_with_their_file(da
     assert database.run("up").failure is None
 
 
-def test_a_rollback_under_another_role_is_recorded(database, role):
+@pytest.mark.usefixtures("role")
+def test_a_rollback_under_another_role_is_recorded(database):
     """Its history rows too are ours."""
     database.write("v1.0.0_a.sql", "create table a ();")
     database.write("rollbacks/v1.0.0_rollback.sql", "drop table a; set role nobody_here;")
@@ -75,7 +77,8 @@ def test_a_rollback_under_another_role_is_recorded(database, role):
     assert database.run("down", "0").failure is None
 
 
-def test_a_failure_under_another_role_is_recorded(database, role):
+@pytest.mark.usefixtures("role")
+def test_a_failure_under_another_role_is_recorded(database):
     """A SET that was undone with its file, and one by a function, do no harm."""
     database.write("v1.0.0_a.sql", "set role nobody_here; create table public.a ();")
     assert database.run("up").failure.sqlstate == "42501"

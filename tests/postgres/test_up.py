@@ -1,6 +1,7 @@
 """Applying migrations: what `up` leaves in the database and says in its result."""
 
 import hashlib
+import resource
 
 import pytest
 
@@ -101,7 +102,9 @@ def test_the_servers_notices_are_told_but_not_without_end(database):
 @pytest.mark.parametrize(
     "sql",
     [
-        pytest.param("create table t (a text); insert into t values ('50%s %(x)s %%');", id="percent"),
+        pytest.param(
+            "create table t (a text); insert into t values ('50%s %(x)s %%');", id="percent"
+        ),
         pytest.param("create table t (a text); insert into t values ('$1 :x ?');", id="marks"),
         pytest.param(
             "create table t (a text);\ncopy t from stdin;\none\n\\N\n%s\\tx\n\\.\n"
@@ -113,16 +116,18 @@ def test_the_servers_notices_are_told_but_not_without_end(database):
             "create function f() returns text begin atomic select 'a;b'; end; create table t ();",
             id="atomic",
         ),
-        pytest.param("select 1; create table t (); select * from generate_series(1, 5000);", id="rows"),
+        pytest.param("create table t (); select * from generate_series(1, 5000);", id="rows"),
         pytest.param(
             "create table t (a int); create rule r as on insert to t do also "
             "(select 1; select 2); insert into t values (1);",
             id="rule",
         ),
-        pytest.param("create table t (); prepare p as select 1; execute p; declare c cursor for select 1;",
-                     id="prepared"),
+        pytest.param(
+            "create table t (); prepare p as select 1; execute p; declare c cursor for select 1;",
+            id="prepared",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_text_is_sent_as_it_stands(database, sql):
     """Nothing in a file is taken for a parameter, a placeholder or a second statement."""
     database.write("v1.0.0_a.sql", sql)
@@ -154,8 +159,6 @@ def test_a_large_file_with_many_statements(database):
 
 def test_many_rows_of_a_select_do_not_stay_in_memory(database):
     """A migration may select what it likes: the rows are dropped as they come."""
-    import resource
-
     database.write("v1.0.0_a.sql", "select repeat('x', 1000) from generate_series(1, 300000);")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert database.run("up").failure is None

@@ -14,7 +14,7 @@ import psycopg
 
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.interruption import Interruption
-from dbmigrate.postgres.session import SYNC, Request, Session
+from dbmigrate.postgres.session import SYNC, Reply, Request, Session
 from dbmigrate.postgres.unreachable import unreachable
 
 OLDEST_SERVER = 140000
@@ -76,8 +76,9 @@ tell (no epoll), it refuses the setting: then it finds out when it next speaks t
 
 
 _DURABLE = """
-    pg_catalog.set_config('synchronous_commit', case pg_catalog.current_setting('synchronous_commit')
-        when 'off' then 'on' else pg_catalog.current_setting('synchronous_commit') end, false)
+    pg_catalog.set_config('synchronous_commit',
+        case pg_catalog.current_setting('synchronous_commit')
+            when 'off' then 'on' else pg_catalog.current_setting('synchronous_commit') end, false)
 """
 """What was told to be committed survives a crash of the server, whatever the application chose."""
 
@@ -117,18 +118,22 @@ def connect(
         session = Session(connection, interruption, _apply(values))
         client_check = _apply(dict([_CLIENT_CHECK]))
         replies = list(session.run((session.restore, SYNC, client_check, SYNC)))
-        if replies[0].error is not None:
-            raise RefusedError(
-                f"the session cannot be set up: {replies[0].error.message}",
-                code="SessionRefused",
-                hint="the role must be allowed to set its own timeouts",
-            )
+        _require_set(replies[0])
         if replies[1].error is None:
             session.restore = _apply({**values, **dict([_CLIENT_CHECK])})
     except BaseException:
         connection.close()
         raise
     return session
+
+
+def _require_set(reply: Reply) -> None:
+    if reply.error is not None:
+        raise RefusedError(
+            f"the session cannot be set up: {reply.error.message}",
+            code="SessionRefused",
+            hint="the role must be allowed to set its own timeouts",
+        )
 
 
 def require_supported(server_version: int) -> None:

@@ -50,7 +50,9 @@ def read_applied(session: Session, found: Bookkeeping) -> tuple[AppliedMigration
     if not found.exists:
         return ()
     query = sql.SQL(
-        "select version, filename, checksum, text_checksum from {} where " + _LIVE + " order by id"
+        "select version, filename, checksum, text_checksum from {} where "  # noqa: S608 -- our constants
+        + _LIVE
+        + " order by id"
     ).format(found.table(HISTORY))
     return tuple(
         AppliedMigration(_version(version), filename, checksum, text_checksum)
@@ -76,7 +78,7 @@ def read_rollbacks(
         RefusedError: a kept text does not have its checksum any more (HistoryDamaged).
     """
     query = sql.SQL(
-        "select version, rollback_file, rollback_sql, rollback_checksum from {} where "
+        "select version, rollback_file, rollback_sql, rollback_checksum from {} where "  # noqa: S608 -- our constants
         + _LIVE
         + " and rollback_sql is not null and version = any(%s)"
     ).format(found.table(HISTORY))
@@ -100,7 +102,7 @@ def read_records(session: Session, found: Bookkeeping, limit: int) -> tuple[Migr
     if not found.exists:
         return ()
     query = sql.SQL(
-        "select version, filename, checksum, migration_type, status, "
+        "select version, filename, checksum, migration_type, status, "  # noqa: S608 -- our constants
         + _TIME
         + ", applied_by, execution_time_ms, git_commit_hash, plan_hash from {} where "
         + _LIVE
@@ -205,7 +207,7 @@ class Writer:
             select {typed}
             where 1 / (select count(*) from undone) = 1
             returning {_TIME}
-        """
+        """  # noqa: S608 -- a quoted identifier and our constants
 
     def completed(
         self, file: MigrationFile, rollback: MigrationFile | None, milliseconds: int

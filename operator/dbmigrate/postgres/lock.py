@@ -100,9 +100,8 @@ def _not_obtained(found: list[Holder], wait: float) -> LockNotObtainedError:
 def describe(holder: Holder) -> str:
     """One holder in a few words."""
     parts = [f"process {holder['pid']}"]
-    for key in ("user", "application", "lockedBy", "host", "client"):
-        if holder.get(key):
-            parts.append(f"{key} {holder[key]}")
+    known = ("user", "application", "lockedBy", "host", "client")
+    parts += [f"{key} {holder[key]}" for key in known if holder.get(key)]
     if holder.get("state"):
         parts.append(f"{holder['state']} for {holder.get('seconds')} s")
     return ", ".join(parts)
