@@ -40,6 +40,7 @@ _TEXT_LIMIT = 500
 class Told:
     """What one Job's log has told so far."""
 
+    resource: str
     progress: LiveProgress | None = None
     result: RunResult | None = None
 
@@ -67,7 +68,7 @@ class Followers:
         key = (namespace, job)
         if key in self._tasks:
             return
-        told = self._told.setdefault(key, Told())
+        told = self._told.setdefault(key, Told(resource))
         follower = _Follower(self.kube, self.wake, namespace, resource, pod, told)
         self._tasks[key] = asyncio.create_task(follower.run(), name=f"log of {job}")
 
@@ -80,10 +81,20 @@ class Followers:
             all_jobs: every Job of the resource.
         """
         for job in all_jobs - resource_jobs:
-            self._told.pop((namespace, job), None)
-            task = self._tasks.pop((namespace, job), None)
-            if task is not None:
-                task.cancel()
+            self._drop((namespace, job))
+
+    def forget(self, namespace: str, resource: str) -> None:
+        """Forget all Jobs of a resource that is gone."""
+        own = [key for key, told in self._told.items() if told.resource == resource]
+        for key in own:
+            if key[0] == namespace:
+                self._drop(key)
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        self._told.pop(key, None)
+        task = self._tasks.pop(key, None)
+        if task is not None:
+            task.cancel()
 
     async def close(self) -> None:
         """Stop following."""

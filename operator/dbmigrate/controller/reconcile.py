@@ -229,6 +229,7 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self.names_config_maps(*key, ())
+        self.followers.forget(*key)
         entry = self._entries.pop(key, None)
         if entry is not None and entry.timer is not None:
             entry.timer.cancel()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbmigrate.controller.act import difference
@@ -26,12 +26,14 @@ def merge(old, patch):
     return result
 
 
+@settings(deadline=None)
 @given(OBJECTS, OBJECTS)
 def test_patch_makes_the_new_from_the_old(old, new):
     """A merge patch by the RFC's own algorithm gives the wanted object, removals included."""
     assert merge(old, difference(old, new)) == new
 
 
+@settings(deadline=None)
 @given(OBJECTS)
 def test_nothing_changed_is_no_patch(data):
     """Equal objects need no write."""
