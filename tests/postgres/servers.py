@@ -23,6 +23,9 @@ import psycopg
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"
 """Making a database copies files: in memory that takes a fifth of the time."""
 
+FOLDERS = "dbmigrate-pg-"
+"""The names of servers' folders begin so; then comes the test process's id."""
+
 SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -57,7 +60,9 @@ class Server:
         self.programs = programs
         self.settings = {**SETTINGS, **settings}
         self.user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"dbmigrate-pg{major}-", dir=MEMORY))
+        _remove_abandoned()
+        prefix = f"{FOLDERS}{os.getpid()}-{major}-"
+        self.folder = Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY))
         self.data = self.folder / "data"
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -144,6 +149,14 @@ class Server:
             user=self.user if os.geteuid() == 0 else None,
             group=self.user if os.geteuid() == 0 else None,
         )  # fmt: skip
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of test processes that were killed (their servers ended with them)."""
+    for folder in Path(MEMORY).glob(f"{FOLDERS}*"):
+        owner = folder.name.removeprefix(FOLDERS).partition("-")[0]
+        if not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:

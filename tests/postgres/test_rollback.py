@@ -107,7 +107,8 @@ def test_a_rollback_that_touches_the_history_itself_is_undone(project):
     """Its row would say what the engine did not do."""
     project.write(
         "rollbacks/v1.3.0_rollback_t.sql",
-        "drop table t3; update schema_migrations set status = 'rolled_back' where version = '1.3.0';",
+        "drop table t3;"
+        "update schema_migrations set status = 'rolled_back' where version = '1.3.0';",
     )
     result = project.run("down", "1.2.0")
     assert (result.failure.code, result.current_version) == ("MigrationFailed", "1.3.0")
