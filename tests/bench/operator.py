@@ -59,14 +59,8 @@ class Watcher:
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        decoder, text = json.JSONDecoder(), ""
         for line in process.stdout:
-            text += line
-            if line.rstrip() != "}":
-                continue
-            event, _ = decoder.raw_decode(text.lstrip())
-            text = ""
-            self._note(event["object"], time.monotonic())
+            self._note(json.loads(line)["object"], time.monotonic())
 
     def _note(self, resource: dict[str, Any], at: float) -> None:
         status = resource.get("status", {})
