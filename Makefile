@@ -38,7 +38,7 @@ check: .venv ## Format, lint, types, layers, generated files: under a minute
 
 .PHONY: test-unit test-postgres test-cluster
 test-unit: .venv ## The pure parts: no server needed
-	@$(PYTEST) tests/unit $(ARGS)
+	@$(PYTEST) tests/unit -n 2 $(ARGS)
 
 test-postgres: .venv ## The engine, against PostgreSQL 15, 16 and 18
 	@.ci/setup postgres
