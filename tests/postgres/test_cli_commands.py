@@ -332,3 +332,13 @@ def test_help_and_version_need_no_database(dbmigrate):
         ended = dbmigrate(command, "--help")
         assert ended.code == 0
         assert f"\n    dbmigrate {command}" in ended.out  # the example, in lines of its own
+
+
+def test_a_usage_error_does_not_load_what_it_does_not_need(dbmigrate):
+    """A misspelt option is told at once; so are help and version."""
+    for arguments in (["up", "--targe"], ["--help"], ["--version"]):
+        env = {"PYTHONPROFILEIMPORTTIME": "1"}
+        ended = dbmigrate(*arguments, env=env)
+        assert "dbmigrate.cli.main" in ended.err
+        for name in ("psycopg", "pydantic", "yaml", "rich", "dotenv"):
+            assert f" {name}\n" not in ended.err

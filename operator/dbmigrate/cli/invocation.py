@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from dbmigrate.cli.settings import resolve
 from dbmigrate.cli.stopping import StopFile
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.source import read_source
+from dbmigrate.redaction import by_position
 
 if TYPE_CHECKING:
     import click
@@ -54,10 +56,10 @@ def execute(ctx: click.Context, request: Request) -> int:
         settings = resolve(common, app.process)
         checks = _checks(request, common)
         from dbmigrate.postgres.run import RunOptions, run  # noqa: PLC0415 -- loads psycopg
-    for warning in settings.warnings:
+    for warning in (*settings.warnings, *_emptiness(common, source)):
         app.warn(warning)
     if common.verbose or request.command == "status":
-        app.output.connected_to(settings.connection.place, settings.connection.origin)
+        app.output.connected_to(by_position(settings.connection.place), settings.connection.origin)
     if settings.debug_queries:
         app.output.show_statements()
     options = RunOptions(
@@ -99,6 +101,13 @@ def _require_source(common: Common, source: Source) -> None:
             code="SourceChanged",
             hint="the files have changed meanwhile; look again",
         )
+
+
+def _emptiness(common: Common, source: Source) -> Iterator[str]:
+    """A source without any migration is usable, but seldom what was meant."""
+    if not source.migrations:
+        folders = ", ".join(map(str, common.source))
+        yield f"there is no migration in {folders}: their names are like v1.0.0_name.sql"
 
 
 def _checks(request: Request, common: Common) -> tuple[IntegrityCheck, ...]:

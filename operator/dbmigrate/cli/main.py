@@ -60,7 +60,7 @@ def _invoke(app: App, arguments: Sequence[str]) -> int:
         failed = getattr(error, "ctx", None)
         if failed is not None and failed.parent is not None:
             app.command = failed.info_name or ""
-        raise UsageError(error.format_message(), hint=_hint(failed)) from None
+        raise UsageError(error.format_message().rstrip("."), hint=_hint(failed)) from None
     except BrokenPipeError:  # of help that nobody reads to its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

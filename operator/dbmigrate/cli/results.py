@@ -8,8 +8,10 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 
+from dbmigrate.api.failure import failure_of, outcome_of
 from dbmigrate.api.report import RunResult
 from dbmigrate.errors import DbmigrateError
+from dbmigrate.redaction import by_position
 
 SOURCE_CHANGED = "SourceChanged"
 """The files are being replaced right now: the same run may well succeed a moment later."""
@@ -23,18 +25,21 @@ def result_of(
     source_digest: str = "",
 ) -> RunResult:
     """A result for what ended before the database was touched."""
-    from dbmigrate.postgres.failures import failure_of, outcome_of  # noqa: PLC0415 -- loads psycopg
-
     failure = failure_of(error, touched=False)
-    if failure.code == SOURCE_CHANGED:
-        failure = dataclasses.replace(failure, transient=True)
+    failure = dataclasses.replace(
+        failure,
+        # What was typed in a wrong place may be a URI with its password.
+        message=by_position(failure.message),
+        file=by_position(failure.file),
+        transient=failure.transient or failure.code == SOURCE_CHANGED,
+    )
     return RunResult(
         command=command,
         outcome=outcome_of(error),
         exit_code=error.exit_code,
         finished_at=now(),
-        message=error.message.partition("\n")[0],
-        environment=environment,
+        message=failure.message.partition("\n")[0],
+        environment=None if environment is None else by_position(environment),
         source_digest=source_digest,
         failure=failure,
     )

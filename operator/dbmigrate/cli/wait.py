@@ -17,6 +17,7 @@ from dbmigrate.cli.parameters import format_duration
 from dbmigrate.cli.results import now
 from dbmigrate.cli.settings import resolve
 from dbmigrate.errors import UnreachableError
+from dbmigrate.redaction import by_position
 
 if TYPE_CHECKING:
     import click
@@ -63,7 +64,7 @@ def wait_for(ctx: click.Context, wanted: Version, timeout: float) -> int:
     for warning in settings.warnings:
         app.warn(warning)
     if common.verbose:
-        app.output.connected_to(settings.connection.place, settings.connection.origin)
+        app.output.connected_to(by_position(settings.connection.place), settings.connection.origin)
     session = SessionSettings(
         command="wait",
         environment=common.environment,

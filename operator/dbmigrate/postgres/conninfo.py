@@ -7,6 +7,8 @@ Source: PostgreSQL manual, 34.1.1 "Connection Strings".
 
 from __future__ import annotations
 
+import re
+
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
@@ -53,8 +55,7 @@ def parse_conninfo(text: str, *, origin: str) -> dict[str, str]:
             origin, f"cannot be read: {kind}", _ESCAPE_HINT if is_uri else ""
         ) from None  # the exception's own text quotes the fault
     params = {key: str(value) for key, value in raw.items() if value not in (None, "")}
-    misread = text.count("@") > 1 or "@" in params.get("host", "") + params.get("dbname", "")
-    if is_uri and misread and "%40" not in text:
+    if is_uri and _is_misread(text):
         raise _invalid(origin, "holds an @ that is not percent-encoded", _ESCAPE_HINT)
     for port in filter(None, params.get("port", "").split(",")):
         if not (port.isascii() and port.isdecimal() and len(port) <= len(str(_MAX_PORT))):
@@ -62,6 +63,16 @@ def parse_conninfo(text: str, *, origin: str) -> dict[str, str]:
         if not 0 < int(port) <= _MAX_PORT:
             raise _invalid(origin, "has a port out of range", f"from 1 to {_MAX_PORT}")
     return params
+
+
+def _is_misread(uri: str) -> bool:
+    """A password with / or ? ends the host for libpq, and the rest is read as another part.
+
+    The only @ that is not percent-encoded stands between user and host.
+    """
+    rest = uri.partition("://")[2]
+    host = re.split(r"[/?]", rest, maxsplit=1)[0]
+    return rest.count("@") > host.count("@") or host.count("@") > 1
 
 
 def _invalid(origin: str, problem: str, hint: str) -> UsageError:

@@ -1,23 +1,12 @@
-"""From what the server says to our errors, and from our errors to a result's `Failure`."""
+"""From what the server says to our errors, and to the history's ``error`` column."""
 
 from __future__ import annotations
 
 import json
 from typing import Final
 
-from dbmigrate.api.report import Failure, Outcome
-from dbmigrate.errors import (
-    DbmigrateError,
-    InterruptedRunError,
-    Location,
-    LockNotObtainedError,
-    MigrationFailedError,
-    RefusedError,
-    SourceError,
-    StoppedError,
-    UnreachableError,
-    UsageError,
-)
+from dbmigrate.api.failure import failure_of
+from dbmigrate.errors import DbmigrateError, Location, MigrationFailedError
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.migrations.statements import Statement, excerpt
 from dbmigrate.postgres.session import ServerError
@@ -82,54 +71,6 @@ def connection_lost(
         statement=statement.number if statement else 0,
         transient=True,
     )
-
-
-def failure_of(error: DbmigrateError, *, touched: bool) -> Failure:
-    """What a result says of an error."""
-    where = error.location or Location("")
-    common = Failure(
-        code=error.error_code,
-        message=error.message,
-        hint=error.hint,
-        file=where.file,
-        line=where.line,
-        column=where.column,
-        excerpt=where.excerpt,
-        transient=isinstance(error, UnreachableError | LockNotObtainedError),
-        touched=touched,
-    )
-    if not isinstance(error, MigrationFailedError):
-        return common
-    return Failure(
-        code=common.code,
-        message=common.message,
-        hint=common.hint,
-        version=error.version,
-        file=common.file,
-        line=common.line,
-        column=common.column,
-        excerpt=common.excerpt,
-        statement=error.statement,
-        sqlstate=error.sqlstate,
-        detail=error.detail,
-        server_message=error.server_message,
-        server_hint=error.server_hint,
-        transient=error.transient,
-        touched=touched,
-    )
-
-
-def outcome_of(error: DbmigrateError) -> Outcome:
-    """How a run ends that ends with this error."""
-    match error:
-        case StoppedError():
-            return Outcome.STOPPED
-        case InterruptedRunError():
-            return Outcome.INTERRUPTED
-        case UsageError() | SourceError() | RefusedError():
-            return Outcome.BLOCKED
-        case _:
-            return Outcome.FAILED
 
 
 def as_json(error: DbmigrateError) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from dbmigrate.api.failure import failure_of, outcome_of
 from dbmigrate.api.report import (
     HISTORY_LIMIT,
     EventName,
@@ -34,7 +35,6 @@ from dbmigrate.migrations.plan import AppliedMigration, Plan, newest, pending
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import bookkeeping, history
 from dbmigrate.postgres.connection import ConnectionSettings, SessionSettings, connect
-from dbmigrate.postgres.failures import failure_of, outcome_of
 from dbmigrate.postgres.interruption import Interrupted, Interruption
 from dbmigrate.postgres.progress import Progress, Reporter
 from dbmigrate.postgres.session import ConnectionLostError, Session

@@ -13,9 +13,12 @@ from typing import Final, NamedTuple
 
 import psycopg
 
+from dbmigrate import redaction
 from dbmigrate.errors import UnreachableError
 
 SECRETS: Final = ("password", "sslpassword", "oauth_client_secret")
+_PLAIN: Final = ("host", "hostaddr", "port", "user", "dbname")
+"""What a message may show even where a password is equal to it."""
 
 
 class _Cause(NamedTuple):
@@ -108,7 +111,7 @@ def unreachable(
     text = without_secrets(str(error), params)
     cause = next((each for each in _CAUSES if re.search(each.pattern, text, re.IGNORECASE)), None)
     return UnreachableError(
-        f"cannot connect to {place} (from {origin}): {_brief(text)}",
+        f"cannot connect to {redaction.by_position(place)} (from {origin}): {_brief(text)}",
         code=cause.code if cause else None,
         hint=cause.hint if cause else "",
     )
@@ -116,14 +119,13 @@ def unreachable(
 
 def without_secrets(text: str, params: Mapping[str, str]) -> str:
     """The text with every secret of the connection blotted out."""
-    for keyword in SECRETS:
-        if secret := params.get(keyword):
-            text = text.replace(secret, "***")
-    return text
+    secrets = [params[keyword] for keyword in SECRETS if keyword in params]
+    return redaction.without(text, secrets, [params[name] for name in _PLAIN if name in params])
 
 
 def _brief(text: str) -> str:
     """One line, without what libpq says around it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Is the server running")] or lines
     first = lines[-1] if lines and lines[0].startswith("connection failed: Multiple") else None
     return re.sub(r"^(connection failed: )?", "", first or " ".join(lines)).strip()[:500]

@@ -152,6 +152,23 @@ def test_a_broken_uri_is_told_without_being_shown(common, uri):
     assert "DATABASE_URL" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://us%40er:12/hunter22@h/x",
+        "postgresql://me:12?hunter22@h/x",
+        "postgresql://me:12/hunter22@h",
+        "postgresql://me:hun@ter22@h/x",
+    ],
+)
+def test_a_password_that_ends_the_host_is_not_read_as_another_part(common, uri):
+    """Else it would be shown as the database's name."""
+    with pytest.raises(UsageError) as caught:
+        resolve(common(), {"DATABASE_URL": uri})
+    assert caught.value.error_code == "InvalidDatabaseUri"
+    assert "ter22" not in caught.value.message + caught.value.hint
+
+
 def test_an_at_sign_that_is_encoded_is_fine(common):
     """%40, as a URI has it."""
     settings = resolve(common(), {"DATABASE_URL": "postgresql://me:a%40b@h:5433/x%40y"})
