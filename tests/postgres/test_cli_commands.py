@@ -324,6 +324,47 @@ def test_a_stop_file_stops_the_run_with_its_reason(database, dbmigrate, tmp_path
 
 
 @pytest.mark.usefixtures("two_files")
+def test_status_shows_a_failed_attempt_until_something_succeeds(database, dbmigrate):
+    """With its time, its place and its reason; the file may have been mended since."""
+    database.write("v1.2.0_broken.sql", "select 1;\nselect nowhere.column_x;\n")
+    dbmigrate("up", "--applied-by", "ann")
+    ended = dbmigrate("status")
+    assert ended.code == 0
+    row = next(line for line in ended.out.splitlines() if line.startswith("1.2.0"))
+    (failed_at,) = database.rows(
+        "select to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') "
+        "from schema_migrations where status = 'failed'"
+    )[0]
+    assert row.split() == ["1.2.0", "v1.2.0_broken.sql", "failed", *failed_at.split(), "ann"]
+    assert f"LAST ATTEMPT failed at {failed_at} UTC: v1.2.0_broken.sql: statement 2 " in ended.out
+    assert "(line 2) [MigrationFailed, 42P01]" in ended.out
+    told = dbmigrate("status", "--output", "json").result
+    assert (told.last_failure.version, told.last_failure.sqlstate) == ("1.2.0", "42P01")
+    assert told.pending_versions == ("1.2.0",)
+    database.write("v1.2.0_broken.sql", "select 1;\n")
+    assert dbmigrate("up", "--output", "json").result.last_failure is None
+    assert "LAST ATTEMPT" not in dbmigrate("status").out
+
+
+@pytest.mark.usefixtures("two_files")
+def test_status_names_what_is_applied_but_not_in_the_source(database, dbmigrate):
+    """The database is ahead, or a file was lost: nothing pending is not all well then."""
+    dbmigrate("up")
+    (database.folder / "v1.1.0_names.sql").unlink()
+    (database.folder / "rollbacks" / "v1.1.0_rollback.sql").unlink()
+    out = dbmigrate("status").out
+    assert "v1.1.0_names.sql  applied, not in the source" in out
+    assert "v1.0.0_users.sql  applied  " in out
+
+
+def test_a_source_without_migrations_is_a_warning(dbmigrate):
+    """`Nothing to do` in a wrong folder reads as if all were well."""
+    ended = dbmigrate("up")
+    assert ended.code == 0
+    assert "warning: there is no migration in migrations" in ended.err
+
+
+@pytest.mark.usefixtures("two_files")
 def test_help_and_version_need_no_database(dbmigrate):
     """Nor a source."""
     assert "Commands that change the database" in dbmigrate("--help").out

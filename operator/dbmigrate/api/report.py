@@ -141,6 +141,21 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """A file that failed, as the history tells it; by now it may have been mended."""
+
+    version: str
+    file: str
+    type: Direction
+    failed_at: str
+    applied_by: str = ""
+    code: str = ""
+    message: str = ""
+    line: int = 0
+    sqlstate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class IntegrityResult:
     """What one integrity check found."""
 
@@ -197,6 +212,8 @@ class RunResult:
     history: tuple[MigrationRecord, ...] = ()
     """The newest rows of the history that are live (`HISTORY_LIMIT` at most), oldest first."""
     history_total: int = 0
+    last_failure: FailedAttempt | None = None
+    """The newest row of the history, when it is a failure: nothing has succeeded since."""
     failure: Failure | None = None
     integrity: IntegrityReport | None = None
     duration_ms: int = 0

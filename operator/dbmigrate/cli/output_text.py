@@ -8,6 +8,7 @@ from typing import Any, cast
 from dbmigrate.api.report import (
     Direction,
     EventName,
+    FailedAttempt,
     IntegrityReport,
     IntegrityResult,
     MigrationRecord,
@@ -130,20 +131,25 @@ class TextOutput:
             self._out.line(f"check {check.check}: {check.status}", "bad")
 
     def _status(self, result: RunResult, files: Mapping[str, str]) -> None:
-        rows = [_history_row(record) for record in result.history]
+        failed = result.last_failure
+        rows = [_history_row(record, files) for record in result.history]
         rows += [
-            (version, files.get(version, ""), "pending", "", "", "")
+            _failed_row(failed)
+            if failed and failed.version == version and failed.type is Direction.FORWARD
+            else (version, files.get(version, ""), "pending", "", "", "")
             for version in result.pending_versions
         ]
         older = result.history_total - len(result.history)
         if older > 0:
             self._out.line(f"({older} older migrations are not shown)", "dim")
         if rows:
-            headers = ("VERSION", "FILE", "STATE", "APPLIED AT (UTC)", "TIME", "BY")
+            headers = ("VERSION", "FILE", "STATE", "AT (UTC)", "TIME", "BY")
             self._out.table(headers, rows)
         current = result.current_version or "none, nothing is applied"
         self._out.line(f"CURRENT {current}, {result.pending} pending", "strong")
-        if result.pending:
+        if failed:
+            self._out.line(_last_failure(failed), "bad")
+        if result.pending and not failed:
             self._out.line("`dbmigrate plan` shows what would run, `dbmigrate up` runs it", "dim")
 
     def _plan(self, plan: PlanReport) -> None:
@@ -194,16 +200,34 @@ class TextOutput:
             self._err.line(f"{before}current version {current}, {result.pending} pending")
 
 
-def _history_row(record: MigrationRecord) -> tuple[str, ...]:
+def _history_row(record: MigrationRecord, files: Mapping[str, str]) -> tuple[str, ...]:
     ms = record.execution_time_ms
+    state = _STATES.get(record.status, record.status.replace("_", " "))
     return (
         record.version,
         record.file,
-        _STATES.get(record.status, record.status.replace("_", " ")),
-        record.applied_at[:19].replace("T", " "),
+        state if record.version in files else f"{state}, not in the source",
+        _time(record.applied_at),
         "" if ms is None else format_duration(ms / 1000),
         record.applied_by,
     )
+
+
+def _failed_row(failed: FailedAttempt) -> tuple[str, ...]:
+    return (failed.version, failed.file, "failed", _time(failed.failed_at), "", failed.applied_by)
+
+
+def _last_failure(failed: FailedAttempt) -> str:
+    """The sentence that people ask for first: what failed, when, and why."""
+    line = f" (line {failed.line})" if failed.line else ""
+    codes = ", ".join(filter(None, (failed.code, failed.sqlstate)))
+    when = f"{_time(failed.failed_at)} UTC"
+    return f"LAST ATTEMPT failed at {when}: {failed.message}{line} [{codes}]"
+
+
+def _time(text: str) -> str:
+    """An RFC 3339 time for a table."""
+    return text[:19].replace("T", " ")
 
 
 def _span(plan: PlanReport) -> str:

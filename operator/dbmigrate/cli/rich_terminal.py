@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "dim": "dim", "strong": "bold"}
 _CELLS = {
     "applied": "green",
+    "applied, not in the source": "bold red",
     "pending": "yellow",
     "failed": "bold red",
     "PASS": "green",

@@ -14,7 +14,7 @@ from typing import Any, Final
 from psycopg import sql
 
 from dbmigrate import __version__
-from dbmigrate.api.report import Direction, MigrationRecord
+from dbmigrate.api.report import Direction, FailedAttempt, MigrationRecord
 from dbmigrate.errors import DbmigrateError, RefusedError
 from dbmigrate.migrations.plan import AppliedMigration
 from dbmigrate.migrations.source import MigrationFile
@@ -125,6 +125,32 @@ def _record(row: Sequence[Any]) -> MigrationRecord:
         execution_time_ms=ms,
         git_commit_hash=commit,
         plan_hash=plan_hash,
+    )
+
+
+def read_last_failure(session: Session, found: Bookkeeping) -> FailedAttempt | None:
+    """The history's newest row, if it tells of a failure; None when something succeeded since."""
+    if not found.exists:
+        return None
+    query = sql.SQL(
+        "select version, filename, migration_type, {time}, applied_by, error, status"
+        " from {table} order by id desc limit 1"
+    ).format(time=sql.SQL(_TIME), table=found.table(HISTORY))
+    rows = session.compose(query)
+    if not rows or rows[0][-1] != "failed":
+        return None
+    version, file, kind, failed_at, applied_by, error, _ = rows[0]
+    error = error or {}
+    return FailedAttempt(
+        version=version,
+        file=file,
+        type=Direction(kind),
+        failed_at=failed_at,
+        applied_by=applied_by,
+        code=error.get("code", ""),
+        message=error.get("message", ""),
+        line=error.get("line", 0),
+        sqlstate=error.get("sqlstate", ""),
     )
 
 

@@ -19,6 +19,7 @@ from dbmigrate.api.failure import failure_of, outcome_of
 from dbmigrate.api.report import (
     HISTORY_LIMIT,
     EventName,
+    FailedAttempt,
     IntegrityReport,
     MigrationRecord,
     Outcome,
@@ -230,6 +231,7 @@ class _State:
 
     applied: tuple[AppliedMigration, ...]
     newest: tuple[MigrationRecord, ...]
+    last_failure: FailedAttempt | None
 
 
 def _observe(context: Context, error: DbmigrateError | None) -> _State | None:
@@ -252,7 +254,9 @@ def _observe(context: Context, error: DbmigrateError | None) -> _State | None:
 
 def _read(session: Session, found: bookkeeping.Bookkeeping) -> _State:
     return _State(
-        history.read_applied(session, found), history.read_records(session, found, HISTORY_LIMIT)
+        history.read_applied(session, found),
+        history.read_records(session, found, HISTORY_LIMIT),
+        history.read_last_failure(session, found),
     )
 
 
@@ -286,6 +290,7 @@ def _result(
             pending_versions=tuple(str(each.version) for each in waiting),
             history=state.newest,
             history_total=len(state.applied),
+            last_failure=state.last_failure,
         )
     if error is not None:
         return replace(
