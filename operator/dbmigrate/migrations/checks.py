@@ -43,6 +43,8 @@ def load_checks(path: Path) -> list[IntegrityCheck]:
         ) from error
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise SourceError(f"{path} is not YAML: {error}", location=Location(str(path))) from error
+    except RecursionError as error:
+        raise SourceError(f"{path} is nested too deeply", location=Location(str(path))) from error
     _refuse_double_keys(path, tree)
     if not isinstance(data, dict):
         raise SourceError(

@@ -109,6 +109,12 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         load_checks(tmp_path / "checks.yaml")
 
 
+def test_a_file_that_is_nested_without_end_is_refused(file):
+    """Its reader calls itself for each level."""
+    with pytest.raises(SourceError, match="nested too deeply"):
+        load_checks(file(b"integrityChecks: " + b"[" * 5000))
+
+
 def test_a_file_without_end_is_not_read(file):
     """What is larger than a list of checks can be is something else."""
     with pytest.raises(SourceError, match="larger than 1 MiB"):
