@@ -220,7 +220,8 @@ def manifests(
         "readinessProbe": {
             "exec": {"command": ["pg_isready", "--quiet", "--host=127.0.0.1"]},
             "periodSeconds": 1,
-            "failureThreshold": 1,
+            # One probe that a busy machine delays must not take the server from its Service.
+            "failureThreshold": 3,
             "timeoutSeconds": 5,
         },
         "securityContext": {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cluster.awaiting import until
 from tests.cluster.migration import Migration, tables
 
 if TYPE_CHECKING:
@@ -27,6 +27,19 @@ def two_operators(operator: Operator) -> Iterator[None]:
     operator.scale(1)
 
 
+def phases(kubectl: Kubectl) -> list[str]:
+    """Where the namespace's resources stand: one question for all, which costs little."""
+    items = kubectl.json("get", "dbm")["items"]
+    return [each.get("status", {}).get("phase", "") for each in items]
+
+
+def ended(migration: Migration) -> list[dict[str, Any]]:
+    """The resource's Jobs, once all have ended: that is told later than the result."""
+    jobs = migration.jobs()
+    counts = [job["status"].get("succeeded", 0) + job["status"].get("failed", 0) for job in jobs]
+    return jobs if all(counts) else []
+
+
 @pytest.mark.usefixtures("two_operators")
 def test_two_operators_make_one_job_for_each_step(
     kubectl: Kubectl, shared_postgres: Server
@@ -41,17 +54,17 @@ def test_two_operators_make_one_job_for_each_step(
         each.files(tables(2))
         migrations.append(each)
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda each: each.apply(), migrations))
-        list(
-            pool.map(
-                lambda each: each.await_phase("Succeeded", version="1.2.0", timeout=120),
-                migrations,
-            )
-        )
+    kubectl.apply(*(each.manifest() for each in migrations))
+    until(
+        lambda: phases(kubectl) == ["Succeeded"] * COUNT,
+        "all have succeeded",
+        timeout=180,
+        every=1,
+        shown=lambda: kubectl("get", "dbm,jobs"),
+    )
 
     for each, database in zip(migrations, databases, strict=True):
-        jobs = each.jobs()
+        jobs = until(lambda each=each: ended(each), "its Jobs are told to have ended")
         attempts = [job["metadata"]["labels"]["dbmigrate.dev/attempt"] for job in jobs]
         assert len(set(attempts)) == len(jobs)
         # Another attempt is made only for one that failed, such as when the server was too busy.
