@@ -3,6 +3,7 @@
 import pytest
 from command_line import CommandLine
 
+from dbmigrate import __version__ as dbmigrate_version
 from dbmigrate.api.report import Outcome
 from dbmigrate.postgres.lock import KEY
 
@@ -49,6 +50,9 @@ def test_each_command_speaks_to_people_and_to_machines(dbmigrate, arguments, tex
     assert machine.code == 0
     assert (machine.result.command, machine.result.outcome) == (arguments[0], Outcome.SUCCEEDED)
     assert all(event["event"] and event["time"] for event in machine.events[:-1])
+    first = machine.events[0]
+    assert (first["event"], first["command"]) == ("started", arguments[0])
+    assert first["runner"] == dbmigrate_version
     assert machine.err == ""
 
 

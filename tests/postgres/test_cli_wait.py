@@ -28,10 +28,11 @@ def three_files(database):
 
 
 def start(dbmigrate, version, *arguments, **options):
-    """Start waiting, and return when the first line is there."""
+    """Start waiting, and return when the first line of it is there."""
     process = dbmigrate.start(
         "wait", "--version", version, "--output", "json", *arguments, **options
     )
+    assert json.loads(process.stdout.readline())["event"] == "started"
     return process, json.loads(process.stdout.readline())
 
 
@@ -86,7 +87,7 @@ def test_a_timeout_of_nothing_asks_once(dbmigrate):
     ended = dbmigrate("wait", "--version", "1.0.0", "--timeout", "0", "--output", "json")
     assert ended.code == 1
     assert ended.result.outcome is Outcome.FAILED
-    assert len(ended.events) == 1
+    assert [each["event"] for each in ended.events] == ["started", "result"]
 
 
 def test_an_unreachable_database_is_waited_for(dbmigrate):

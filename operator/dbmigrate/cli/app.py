@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from dbmigrate import __version__
 from dbmigrate.api.report import EventName, Failure, Outcome, RunResult, termination_message
 from dbmigrate.cli.results import now, result_of
 from dbmigrate.cli.streams import standard_error, standard_output
@@ -63,12 +64,13 @@ class App:
         self._output: Output | None = None
 
     def use(self, command: str, common: Common) -> None:
-        """From here on the options are known."""
+        """From here on the options are known: the run begins."""
         self.command = command
         self.environment = common.environment
         self._form = common.output
         self._verbose = common.verbose
         self._termination_file = common.termination_message
+        self.output.emit(EventName.STARTED, command=command, runner=__version__)
 
     @property
     def output(self) -> Output:

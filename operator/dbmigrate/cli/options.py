@@ -137,7 +137,7 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         "--connect-timeout",
         section=HOW,
         type=Duration(),
-        help="How long one attempt to connect may take.  [default: 10s]",
+        help="How long one attempt to connect may take, at least 2s.  [default: 10s]",
     ),
     _option(
         "--wait-lock",
@@ -188,7 +188,7 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         "-v",
         section=SHOW,
         is_flag=True,
-        help="Also show where the connection comes from, and each statement's place.",
+        help="Also show where the connection comes from, and the place in a file that takes longer.",
     ),
     _option(
         "--expect-source",
@@ -289,7 +289,7 @@ def _write_options(
         records = [
             record
             for param in command.get_params(ctx)
-            if getattr(param, "section", OWN) == section
+            if getattr(param, "section", OWN) == section and not isinstance(param, click.Argument)
             and (record := param.get_help_record(ctx)) is not None
         ]
         if records:

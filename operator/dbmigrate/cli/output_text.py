@@ -176,6 +176,9 @@ class TextOutput:
         self._out.line(f"{count} {verb} in {took}: {current}", "good")
 
     def _integrity(self, report: IntegrityReport) -> None:
+        if not report.results:
+            self._out.line("INTEGRITY No checks", "warn")
+            return
         self._out.table(
             ("CHECK", "RESULT", "SEVERITY", "RECORDS", "DETAILS"),
             [
