@@ -166,6 +166,18 @@ def test_a_history_that_was_changed_meanwhile_is_not_called_a_success(database, 
     assert "1.0.0" in result.failure.message
 
 
+def test_a_message_of_megabytes_is_cut(database, dbmigrate):
+    """When it happens, and in the status afterwards; its length is told."""
+    huge = "do $$ begin raise exception '%', repeat('x', 5000000); end $$;\n"
+    database.write("v1.2.0_huge.sql", huge)
+    failed = dbmigrate("up")
+    assert failed.code == 1
+    assert "more characters) [MigrationFailed]" in failed.err
+    assert len(failed.err) < 10_000
+    assert len(dbmigrate("status").out) < 2_000
+    assert len(dbmigrate("status", "--output", "json").result.last_failure.message) == 2000
+
+
 def test_what_no_option_may_be_is_told_in_the_form_that_was_asked_for(dbmigrate):
     """Even when the form itself stands behind what is wrong."""
     ended = dbmigrate("up", "--nonsense", "--output=json")

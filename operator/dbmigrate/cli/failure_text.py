@@ -11,9 +11,19 @@ if TYPE_CHECKING:
     from dbmigrate.cli.terminal import Terminal
 
 
+LONGEST = 4000
+"""Characters of one text that are shown; a script can raise an error of megabytes."""
+
+
+def cut(text: str, longest: int = LONGEST) -> str:
+    """The text, or its beginning and how much was left out."""
+    left = len(text) - longest
+    return text if left <= 0 else f"{text[:longest]}… ({left} more characters)"
+
+
 def write_failure(terminal: Terminal, failure: Failure) -> None:
     """Write all that is known of a failure, the sentence first."""
-    terminal.line(f"error: {failure.message} [{failure.code}]", "bad")
+    terminal.line(f"error: {cut(failure.message)} [{failure.code}]", "bad")
     place = Location(failure.file, failure.line, failure.column)
     if failure.file and (failure.statement or not failure.message.startswith(str(place))):
         statement = f", statement {failure.statement}" if failure.statement else ""
@@ -25,6 +35,6 @@ def write_failure(terminal: Terminal, failure: Failure) -> None:
     said = ("server", failure.server_message), ("detail", failure.detail)
     for name, text in (*said, ("server's hint", failure.server_hint)):
         if text and text not in failure.message:
-            terminal.line(f"  {name}: {text}")
+            terminal.line(f"  {name}: {cut(text)}")
     if failure.hint:
         terminal.line(f"  what to do: {failure.hint}", "strong")

@@ -188,7 +188,7 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         "-v",
         section=SHOW,
         is_flag=True,
-        help="Also show where the connection comes from, and the place in a file that takes longer.",
+        help="Also show where the connection comes from, and how far a longer file is.",
     ),
     _option(
         "--expect-source",
@@ -289,7 +289,8 @@ def _write_options(
         records = [
             record
             for param in command.get_params(ctx)
-            if getattr(param, "section", OWN) == section and not isinstance(param, click.Argument)
+            if getattr(param, "section", OWN) == section
+            and not isinstance(param, click.Argument)
             and (record := param.get_help_record(ctx)) is not None
         ]
         if records:

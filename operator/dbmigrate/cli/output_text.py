@@ -16,7 +16,7 @@ from dbmigrate.api.report import (
     PlanReport,
     RunResult,
 )
-from dbmigrate.cli.failure_text import write_failure
+from dbmigrate.cli.failure_text import cut, write_failure
 from dbmigrate.cli.parameters import format_duration
 from dbmigrate.cli.terminal import Terminal
 
@@ -124,7 +124,7 @@ class TextOutput:
         style = "dim" if severity in {"NOTICE", "INFO", "LOG", "DEBUG"} else "warn"
         # Continued lines are set in, so that no message looks like a line of ours.
         indented = message.replace("\r\n", "\n").replace("\n", "\n        ")
-        self._out.line(f"      {severity.lower()}: {indented}", style)
+        self._out.line(f"      {severity.lower()}: {cut(indented)}", style)
 
     def _check(self, check: IntegrityResult) -> None:
         if check.status != "PASS":
@@ -225,7 +225,7 @@ def _last_failure(failed: FailedAttempt) -> str:
     line = f" (line {failed.line})" if failed.line else ""
     codes = ", ".join(filter(None, (failed.code, failed.sqlstate)))
     when = f"{_time(failed.failed_at)} UTC"
-    return f"LAST ATTEMPT failed at {when}: {failed.message}{line} [{codes}]"
+    return f"LAST ATTEMPT failed at {when}: {cut(failed.message, 500)}{line} [{codes}]"
 
 
 def _time(text: str) -> str:

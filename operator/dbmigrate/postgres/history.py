@@ -23,6 +23,8 @@ from dbmigrate.postgres.bookkeeping import HISTORY, Bookkeeping
 from dbmigrate.postgres.failures import as_json
 from dbmigrate.postgres.session import Request, Session
 
+_LONGEST_MESSAGE: Final = 2000
+"""Characters of an old failure's message; a script can raise one of megabytes."""
 _LIVE: Final = "migration_type = 'forward' and status = 'completed'"
 _TIME: Final = (
     """pg_catalog.to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
@@ -148,7 +150,7 @@ def read_last_failure(session: Session, found: Bookkeeping) -> FailedAttempt | N
         failed_at=failed_at,
         applied_by=applied_by,
         code=error.get("code", ""),
-        message=error.get("message", ""),
+        message=error.get("message", "")[:_LONGEST_MESSAGE],
         line=error.get("line", 0),
         sqlstate=error.get("sqlstate", ""),
     )
