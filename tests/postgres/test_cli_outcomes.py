@@ -56,6 +56,17 @@ def test_each_command_speaks_to_people_and_to_machines(dbmigrate, arguments, tex
     assert machine.err == ""
 
 
+def test_status_warns_of_an_edited_file(database, dbmigrate):
+    """All is applied, nothing is pending, and yet `up` will refuse: both sums are named."""
+    dbmigrate("up")
+    assert dbmigrate("status").err == ""
+    database.write("v1.0.0_users.sql", "create table users (id bigint primary key);\n")
+    ended = dbmigrate("status")
+    assert ended.code == 0
+    assert "warning: an applied migration was edited afterwards:" in ended.err
+    assert "v1.0.0_users.sql: applied " in ended.err
+
+
 def test_validate_refuses_an_edited_file(database, dbmigrate):
     """Its checksum is not the history's; both are named, and nothing runs."""
     dbmigrate("up", "--target", "1.0.0")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbmigrate.migrations.plan import newest, pending
+from dbmigrate.errors import RefusedError
+from dbmigrate.migrations.plan import newest, pending, verify_checksums
 from dbmigrate.postgres import bookkeeping, history
 from dbmigrate.postgres.planning import make_plan
 from dbmigrate.postgres.run import tell_plan
@@ -33,6 +34,10 @@ def status(context: Context) -> None:
     if context.source is not None:
         waiting = len(pending(context.source, applied, context.options.target))
         context.message += f", {waiting} pending" if waiting else ", nothing is pending"
+        try:
+            verify_checksums(context.source, applied)
+        except RefusedError as edited:  # `up` refuses; here it is one more thing to know
+            context.progress.warning(edited.message)
 
 
 def plan(context: Context) -> None:
