@@ -90,6 +90,25 @@ def test_a_password_in_a_wrong_place_is_not_shown_either(dbmigrate, arguments, e
         assert SECRET not in ended.out + ended.err
 
 
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"PGSERVICE": "nowhere"},
+        {"PGHOST": "127.0.0.1", "PGPORT": "five"},
+        {"PGHOST": "127.0.0.1", "PGSSLMODE": "maybe"},
+        {"PGTZ": "Nowhere/Land"},
+        {"PGOPTIONS": "--nonsense"},
+    ],
+)
+def test_a_wrong_setting_of_the_connection_is_called_that(database, dbmigrate, env):
+    """No waiting mends it: who reads the error looks at the variable, not at the server."""
+    server = {"PGHOST": "127.0.0.1", "PGPORT": str(database.server.port), "PGUSER": "postgres"}
+    ended = dbmigrate("status", env={**server, "PGDATABASE": database.name, **env})
+    assert ended.code == 5
+    assert "[ConnectionSettingInvalid]" in ended.err
+    assert "what to do: correct that setting" in ended.err
+
+
 @pytest.mark.parametrize("password", ["1", "a", "er", "127", "connection"])
 def test_a_short_password_does_not_mangle_the_message(dbmigrate, password):
     """Which host it is stays readable."""

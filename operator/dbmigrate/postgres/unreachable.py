@@ -29,6 +29,13 @@ class _Cause(NamedTuple):
 
 _CAUSES: Final = (
     _Cause(
+        "ConnectionSettingInvalid",
+        r"definition of service|service file|invalid (integer|sslmode|channel_binding|gssencmode|"
+        r"target_session_attrs|ssl_\w+_protocol_version) value|invalid value for parameter|"
+        r"requires a value|invalid command-line argument",
+        "correct that setting, where the connection comes from or in a PG* variable",
+    ),
+    _Cause(
         "StandbyServer",
         r"session is read-only|hot standby mode|server is a standby|server is not in",
         "connect to the primary; or the role or database has default_transaction_read_only on",
