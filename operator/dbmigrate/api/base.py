@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-
 PATTERN_MESSAGE = "x-dbmigrate-pattern-message"
 """Key beside ``pattern`` in a field's schema: the sentence that a person reads when it does not
 fit. The CRD then has a CEL rule with that message in the pattern's place."""
