@@ -116,3 +116,38 @@ def test_what_a_procedure_commits_is_refused_by_the_server(database):
     )
     assert database.run("up").failure.sqlstate == "2D000"
     assert not database.has("a")
+
+
+@pytest.mark.parametrize("statement", ["copy a to stdout", "copy (select 1) to stdout"])
+def test_copy_to_the_client_is_refused(database, statement):
+    """It ends at once: libpq would wait for ever, and the locks with it."""
+    database.write("v1.0.0_a.sql", f"create table a ();\n{statement};\ncreate table b ();")
+    failure = database.run("up").failure
+    assert (failure.sqlstate, failure.line, failure.transient) == ("0A000", 2, False)
+    database.wait_until(
+        "select count(*) = 0 from pg_stat_activity "
+        "where datname = current_database() and pid <> pg_backend_pid() "
+        "and backend_type = 'client backend'"
+    )
+    assert not database.has("a")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "drop table schema_migrations;",
+        "drop schema public cascade; create schema public;",
+        """
+        create table other (like schema_migrations including all);
+        drop table schema_migrations;
+        alter table other rename to schema_migrations;
+        """,
+    ],
+)
+def test_a_file_cannot_replace_the_history(database, sql):
+    """Its row would stand in a history that has forgotten the migrations before it."""
+    database.write("v1.0.0_a.sql", "create table a ();")
+    database.run("up")
+    database.write("v1.1.0_b.sql", sql)
+    assert database.run("up").failure.code == "HistoryReplaced"
+    assert database.history() == [("1.0.0", "forward", "completed"), ("1.1.0", "forward", "failed")]

@@ -1,9 +1,7 @@
 """Processes that die at the worst moments: database and history agree, and the next run goes on."""
 
-import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import until
+from proxy import Proxy
 
 from dbmigrate.api.report import EventName, Outcome, parse_result
 from dbmigrate.postgres import execution
@@ -197,75 +196,12 @@ def _signal_when(database, query, thread):
     signal.pthread_kill(thread, signal.SIGUSR1)
 
 
-class _Proxy:
-    """Stands between the runner and the server, and cuts the connection at a given word."""
-
-    def __init__(self, server, word, *, deliver):
-        self.server, self.word, self.deliver = server, word, deliver
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.cut = threading.Event()
-        self.sockets = [self.listener]
-        self.threads = []
-        self._start(self._accept)
-
-    def _start(self, target, *arguments):
-        thread = threading.Thread(target=target, args=arguments)
-        self.threads.append(thread)
-        thread.start()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            upstream = socket.create_connection(("127.0.0.1", self.server.port))
-            cut = threading.Event()  # of this connection: those made later work
-            self.sockets += (client, upstream)
-            for ends in ((client, upstream, True), (upstream, client, False)):
-                self._start(self._pump, *ends, cut)
-
-    def _pump(self, source, sink, is_client, cut):
-        while True:
-            try:
-                data = source.recv(1 << 16)
-                if not data:
-                    break
-                if is_client and self.word in data and not self.cut.is_set():
-                    self.cut.set()
-                    cut.set()
-                    if self.deliver:
-                        sink.sendall(data)
-                    break
-                if is_client or not cut.is_set():
-                    sink.sendall(data)
-                elif self.deliver and b"COMMIT" in data:
-                    break  # the server has answered, and nobody hears of it
-            except OSError:
-                break
-        if is_client and self.deliver and cut.is_set():
-            return  # its end comes with the server's answer
-        for each in (source, sink):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        for each in self.sockets:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-        for each in self.threads:
-            each.join()
-        for each in self.sockets:
-            each.close()
-
-
 @pytest.mark.parametrize("deliver", [True, False], ids=["committed", "not-committed"])
 def test_a_lost_answer_to_commit_is_settled_by_the_history(database, deliver):
     """The run goes on when the row is there, and says that it is not when it is not."""
     database.write("v1.0.0_a.sql", "create table a ();")
     database.write("v1.1.0_b.sql", "create table b ();")
-    proxy = _Proxy(database.server, b'"schema_migrations" (version', deliver=deliver)
+    proxy = Proxy(database.server, b'"schema_migrations" (version', deliver=deliver)
     params = {
         **database.server.params(database.name), "host": "127.0.0.1", "port": str(proxy.port),
     }  # fmt: skip
@@ -277,6 +213,9 @@ def test_a_lost_answer_to_commit_is_settled_by_the_history(database, deliver):
     if deliver:
         assert result.failure is None
         assert [record.version for record in result.applied] == ["1.0.0", "1.1.0"]
+        times = [record.applied_at for record in result.history]
+        assert [record.applied_at for record in result.applied] == times
+        assert all(times)
     else:
         assert (result.failure.code, result.failure.transient) == ("ConnectionLost", True)
         assert not database.has("a")

@@ -101,3 +101,18 @@ def test_a_read_only_transaction_cannot_be_recorded_and_is_undone(database):
     database.write("v1.0.0_a.sql", "create table a (); set transaction read only;")
     assert database.run("up").failure.sqlstate == "25006"
     assert not database.has("a")
+
+
+def test_operators_of_the_application_do_not_read_the_history(database):
+    """The role's search_path may put a schema before pg_catalog; files still run under it."""
+    database.connection.execute(f"""
+        create schema evil;
+        create function evil.never(text, text) returns boolean language sql as 'select false';
+        create operator evil.= (leftarg = text, rightarg = text, function = evil.never);
+        alter database {database.name} set search_path = evil, public, pg_catalog;
+    """)
+    database.write("v1.0.0_a.sql", "create table a as select current_setting('search_path') as p;")
+    assert database.run("up").current_version == "1.0.0"
+    assert database.run("up").message == "nothing to do"
+    assert database.run("status").current_version == "1.0.0"
+    assert database.rows("select p from evil.a") == [("evil, public, pg_catalog",)]

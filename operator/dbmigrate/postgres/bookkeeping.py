@@ -87,11 +87,7 @@ def look(session: Session, schema: str) -> Bookkeeping:
             belongs to someone else (ForeignHistory), or a newer release made them
             (NewerBookkeeping).
     """
-    # psycopg's named parameters are a mapping, which Session.query does not take.
-    cursor = session.connection.execute(_LOOK, {"schema": schema, "tables": list(TABLES)})
-    row = cursor.fetchone()
-    if row is None:
-        raise RefusedError("the catalog cannot be read", code="CatalogUnreadable")
+    (row,) = session.query(_LOOK, {"schema": schema, "tables": list(TABLES)})
     is_recovering, has_schema, tables, may_read_system, user = row
     if not has_schema:
         raise RefusedError(
@@ -162,7 +158,7 @@ def create(session: Session, found: Bookkeeping) -> Bookkeeping:
     connection = session.connection
     marker = json.dumps({"version": VERSION, "by": __version__})
     try:
-        with session.interruption.raising(), connection.transaction():
+        with session.guarding(), connection.transaction():
             schema = sql.Identifier(found.schema)
             connection.execute(sql.SQL("set local search_path = {}").format(schema))
             connection.execute(_SCRIPT.read_bytes())

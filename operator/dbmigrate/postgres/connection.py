@@ -20,6 +20,8 @@ from dbmigrate.postgres.unreachable import unreachable
 OLDEST_SERVER = 140000
 """PostgreSQL 14, in the form of libpq's ``PQserverVersion``."""
 _TRANSACTION_TIMEOUT = 170000
+CATALOG = "pg_catalog"
+"""A search_path in which every operator of our own statements is the server's."""
 _WRITABLE = ("read-write", "primary")
 
 
@@ -53,6 +55,9 @@ class SessionSettings:
     lock_timeout: float = 5.0
     statement_timeout: float = 0.0
 
+    search_path: str | None = None
+    """For statements of our own; None is the role's, in which an operator may be anybody's."""
+
     def values(self, server_version: int) -> dict[str, str]:
         """The run-time parameters of the session, by name."""
         values = {
@@ -65,6 +70,8 @@ class SessionSettings:
             "default_transaction_read_only": "off" if self.is_writing else "on",
             "app.environment": self.environment or "",
         }
+        if self.search_path is not None:
+            values["search_path"] = self.search_path
         if server_version >= _TRANSACTION_TIMEOUT:
             values["transaction_timeout"] = "0"
         return values

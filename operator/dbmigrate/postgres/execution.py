@@ -20,6 +20,7 @@ from dbmigrate.errors import MigrationFailedError, RefusedError
 from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres import lock
 from dbmigrate.postgres.failures import connection_lost, statement_failed
+from dbmigrate.postgres.prerequisites import THEIR_PATH
 from dbmigrate.postgres.session import (
     SYNC,
     Batch,
@@ -55,17 +56,15 @@ _RESTORE: Final = (
     Request("reset all"),
 )
 _OUR_PATH: Final = Request("set local search_path = pg_catalog")
-_BEGIN: Final = (
-    Request("begin"),
-    Request(f"{lock.TRY_IN_TRANSACTION}, pg_catalog.pg_current_xact_id()", keep_rows=True),
+_IDENTITY: Final = (
+    "pg_catalog.concat(pg_catalog.pg_current_xact_id(), ' ', pg_catalog.to_regclass($1)::oid)"
 )
+_BEGIN: Final = f"{lock.TRY_IN_TRANSACTION}, {_IDENTITY}"
 _SAME_TRANSACTION: Final = (
-    "select 1 operator(pg_catalog./) "
-    "pg_catalog.int4(pg_catalog.pg_current_xact_id()::pg_catalog.text operator(pg_catalog.=) $1), "
-    f"pg_catalog.pg_try_advisory_lock({lock.KEY})"
+    f"select 1 / pg_catalog.int4({_IDENTITY} = $2), pg_catalog.pg_try_advisory_lock({lock.KEY})"
 )
-"""Divides by zero in any other transaction; and has the session's lock again, whatever the file
-dropped: there is no gap, because the transaction still holds it."""
+"""Divides by zero in any other transaction, or beside another history; and has the session's lock
+again, whatever the file dropped: there is no gap, because the transaction still holds it."""
 _AT_ONCE: Final = Request("set constraints all immediate")
 _COMMIT: Final = Request("commit")
 _DIVISION_BY_ZERO: Final = "22012"
@@ -101,6 +100,7 @@ class Execution:
         script: the file.
         write: makes the history row's statement from the milliseconds that the file took.
         watch: is told how it goes.
+        history: the history's table, quoted, which must be the same one in the end.
     """
 
     def __init__(
@@ -109,11 +109,13 @@ class Execution:
         script: Script,
         write: Callable[[int], Request],
         watch: Watch,
+        history: str,
     ) -> None:
         self.session = session
         self.script = script
         self.write = write
         self.watch = watch
+        self.history = history
         self.began = time.monotonic()
         self.transaction = ""
 
@@ -150,7 +152,8 @@ class Execution:
     def _statements(self) -> None:
         """The first round trip; COPY needs one of its own for each."""
         part: list[Statement] = []
-        opening = (*_CLEAR, SYNC, *_BEGIN)
+        identify = Request(_BEGIN, (self.history,), keep_rows=True)
+        opening = (*_CLEAR, SYNC, Request("begin"), identify, THEIR_PATH)
         for statement in self.script.statements:
             if statement.copy_data is None:
                 part.append(statement)
@@ -176,7 +179,9 @@ class Execution:
             if 0 <= number - first < len(part):
                 self.watch.on_silence(part[number - first], seconds)
 
-        reached: Statement | None = None
+        reached = part[0] if part and not opening else None
+        if reached is not None:  # behind a COPY
+            self.watch.on_statement(reached)
         failure: MigrationFailedError | RefusedError | None = None
         opened = 0
         try:
@@ -243,14 +248,16 @@ class Execution:
     def _commit(self) -> Committed:
         """The second round trip, which no signal interrupts."""
         took = self.milliseconds
-        proof = Request(_SAME_TRANSACTION, (self.transaction,))
+        proof = Request(_SAME_TRANSACTION, (self.history, self.transaction))
         requests = [_OUR_PATH, proof, self.write(took), _COMMIT, SYNC]
         error: ServerError | None = None
         last = Reply(-1)
         applied_at = ""
+        is_foreign = False
         try:
             for reply in self.session.run(requests, Batch(interruptible=False)):
                 error = error or reply.error
+                is_foreign = is_foreign or (reply.number == 1 and reply.error is not None)
                 if reply.number == len(requests) - 3 and reply.rows:
                     applied_at = reply.rows[0][0] or ""
                 last = reply
@@ -258,6 +265,13 @@ class Execution:
             raise CommitInDoubtError(str(lost)) from lost
         if not self.session.is_alive:
             raise CommitInDoubtError(error.message if error else "the connection broke")
+        if is_foreign and error is not None and error.sqlstate == _DIVISION_BY_ZERO:
+            raise RefusedError(
+                f"{self.script.file.file}: the history's table was dropped or replaced, "
+                "or the transaction ended",
+                code="HistoryReplaced",
+                hint=f"leave {self.history} out of the file, as a dump of the database has it",
+            )
         if error is not None:
             raise statement_failed(self.script.file, None, error)
         if last.tag != "COMMIT":

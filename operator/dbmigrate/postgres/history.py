@@ -156,6 +156,18 @@ def read_last_failure(session: Session, found: Bookkeeping) -> FailedAttempt | N
     )
 
 
+def read_applied_at(session: Session, found: Bookkeeping, file: MigrationFile) -> str:
+    """When a file was last committed, by its row; empty when it never was."""
+    query = sql.SQL(
+        "select "  # noqa: S608 -- our constants
+        + _TIME
+        + " from {} where version = %s and migration_type = %s and status = 'completed' "
+        "order by id desc limit 1"
+    ).format(found.table(HISTORY))
+    rows = session.compose(query, [str(file.version), _direction(file).value])
+    return str(rows[0][0]) if rows else ""
+
+
 def newest_generation(session: Session, found: Bookkeeping, uid: str) -> int | None:
     """The highest generation of a resource for which something was run here."""
     if not found.exists:
@@ -190,7 +202,7 @@ def read_done_part(session: Session, found: Bookkeeping, plan_hash: str) -> Done
         ), 0)
         order by h.id
     """).format(found.table(HISTORY))
-    rows = session.connection.execute(query, {"hash": plan_hash}).fetchall()
+    rows = session.compose(query, {"hash": plan_hash})
     if not rows:
         return None
     steps = tuple((_version(version), checksum) for _, version, checksum in rows)

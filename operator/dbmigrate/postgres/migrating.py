@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from dbmigrate.api.report import Direction
-from dbmigrate.errors import DbmigrateError, MigrationFailedError, RefusedError, StoppedError
+from dbmigrate.errors import (
+    DbmigrateError,
+    InterruptedRunError,
+    MigrationFailedError,
+    RefusedError,
+    StoppedError,
+)
 from dbmigrate.postgres import bookkeeping, history, lock
 from dbmigrate.postgres.execution import CommitInDoubtError, Committed, Execution, Watch
 from dbmigrate.postgres.failures import LOCK_STATES, connection_lost
+from dbmigrate.postgres.interruption import Interrupted
 from dbmigrate.postgres.planning import make_plan, require_generation
 from dbmigrate.postgres.prerequisites import Script, check_kinds, check_syntax
 from dbmigrate.postgres.run import tell_plan
@@ -152,7 +159,7 @@ class _Migration:
             try:
                 return execution.run()
             except CommitInDoubtError as error:
-                return self._settle(script, execution, str(error))
+                return self._settle_or_tell(script, execution, str(error))
             except DbmigrateError as error:
                 is_lock = isinstance(error, MigrationFailedError) and error.sqlstate in LOCK_STATES
                 over = tries >= LOCK_TRIES or time.monotonic() - began > _LOCK_PATIENCE
@@ -170,6 +177,7 @@ class _Migration:
             script,
             lambda milliseconds: self.writer.completed(file, rollback, milliseconds),
             Watch(progress.statement, progress.silence),
+            self.found.table(bookkeeping.HISTORY).as_string(self.session.connection),
         )
 
     def _pause(self, error: DbmigrateError, tries: int) -> None:
@@ -209,12 +217,25 @@ class _Migration:
         if problem:
             self.context.progress.warning(f"the failure could not be recorded: {problem}")
 
+    def _settle_or_tell(self, script: Script, execution: Execution, reason: str) -> Committed:
+        try:
+            return self._settle(script, execution, reason)
+        except Interrupted:
+            number = self.context.interruption.signal_number or 15
+            raise InterruptedRunError(
+                f"{script.file.file}: interrupted by signal {number} after COMMIT was sent and "
+                "before its answer came: it may be committed or undone",
+                signal_number=number,
+                hint="run again: the history in the database decides what is applied",
+            ) from None
+
     def _settle(self, script: Script, execution: Execution, reason: str) -> Committed:
         """After a lost answer to COMMIT: wait until the old server process is gone, then look.
 
         The advisory lock, obtained again, proves that it is gone.
         """
         file = script.file
+        took = execution.milliseconds
         self.context.progress.warning(
             f"{file.file}: the answer to COMMIT was lost ({reason}); the history decides"
         )
@@ -231,18 +252,19 @@ class _Migration:
         lock.write_row(
             session, self.found, self.writer.run.applied_by, self.context.options.command
         )
-        return Committed(execution.milliseconds, "")
+        applied_at = history.read_applied_at(session, self.found, file)
+        return Committed(took, applied_at)
 
     def _reconnect(self, script: Script, reason: str) -> Session:
         deadline = time.monotonic() + _SETTLE_PATIENCE
         while True:
             try:
                 return self.context.connect()
-            except DbmigrateError as error:
+            except (DbmigrateError, ConnectionLostError) as error:
                 if time.monotonic() > deadline:
                     raise MigrationFailedError(
                         f"{script.file.file}: the answer to COMMIT was lost ({reason}), and the "
-                        f"server does not come back: {error.message}",
+                        f"server does not come back: {error}",
                         code="CommitInDoubt",
                         hint="run again: the history in the database decides what is applied",
                         version=str(script.file.version),

@@ -23,6 +23,8 @@ _SHOWN: Final = 20
 
 # Parsing a SELECT takes a lock on its tables; it must not wait for one.
 _NO_WAITING: Final = Request("set lock_timeout = '20ms'")
+THEIR_PATH: Final = Request("set search_path to default")
+"""The role's own, which a file expects; between files it is ours."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def check_syntax(session: Session, scripts: Sequence[Script]) -> None:
         SourceError: code SyntaxError; all that were found are in its message.
     """
     statements = [(script, each) for script in scripts for each in script.statements]
-    requests: list[Request] = [_NO_WAITING, SYNC]
+    requests: list[Request] = [_NO_WAITING, THEIR_PATH, SYNC]
     for _, statement in statements:
         requests += (Request(statement.text, mode=Mode.PARSE), SYNC)
     requests += (session.restore, SYNC)
@@ -101,7 +103,7 @@ def check_syntax(session: Session, scripts: Sequence[Script]) -> None:
 
 
 def _index(reply: Reply) -> int:
-    return (reply.number - 2) // 2
+    return (reply.number - 3) // 2
 
 
 def _syntax_error(file: MigrationFile, statement: Statement, error: ServerError) -> SourceError:

@@ -1,4 +1,7 @@
-"""The commands that only look: status, plan, validate. They create nothing and take no lock."""
+"""The commands that only look: status, plan, validate. They create nothing.
+
+They take no advisory lock, and wait for the history's tables no longer than --lock-timeout.
+"""
 
 from __future__ import annotations
 

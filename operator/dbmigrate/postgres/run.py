@@ -7,6 +7,7 @@ what the database says afterwards, not from what the run believes.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,8 @@ from dbmigrate.errors import (
 from dbmigrate.migrations.plan import AppliedMigration, Plan, newest, pending
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import bookkeeping, history
-from dbmigrate.postgres.connection import ConnectionSettings, SessionSettings, connect
+from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
+from dbmigrate.postgres.failures import is_transient
 from dbmigrate.postgres.interruption import Interrupted, Interruption
 from dbmigrate.postgres.progress import Progress, Reporter
 from dbmigrate.postgres.session import ConnectionLostError, Session
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["Reporter", "RunOptions", "run"]
 
 _WRITING = ("up", "down", "to")
+_READING = ("status", "plan", "validate")
 _ASK_AFTERWARDS = 5.0
 """Seconds that asking the database after a failure may take for its connection."""
 
@@ -109,6 +112,7 @@ class Context:
             command=options.command,
             environment=options.environment,
             is_writing=self.is_writing,
+            search_path=CATALOG,
             connect_timeout=options.connect_timeout,
             lock_timeout=options.lock_timeout,
             statement_timeout=options.statement_timeout,
@@ -154,7 +158,7 @@ def run(
     began = time.monotonic()
 
     def second_session() -> Session:
-        wanted = SessionSettings(options.command, connect_timeout=2.0)
+        wanted = SessionSettings(options.command, connect_timeout=2.0, search_path=CATALOG)
         return connect(settings, wanted, interruption)
 
     progress = Progress(reporter, second_session, tell_all=options.debug_queries)
@@ -167,15 +171,15 @@ def run(
     except Interrupted:
         error = _interrupted(interruption)
     except ConnectionLostError as caught:
-        error = UnreachableError(
-            f"the connection to {settings.place} was lost: {caught}",
-            code="ConnectionLost",
-            hint="run again when the server is back",
-        )
+        error = _lost(settings, str(caught))
     except psycopg.Error as caught:
-        error = _unexpected(caught)
+        # An operational error without a code is libpq's own: the connection.
+        is_lost = isinstance(caught, psycopg.OperationalError) and caught.sqlstate is None
+        error = _lost(settings, str(caught)) if is_lost else _unexpected(caught)
     try:
         state = _observe(context, error)
+        if state is None and error is None and options.command in _READING:
+            error = _lost(settings, "the history could not be read to its end")
     finally:
         progress.close()
         if context.session is not None:
@@ -212,6 +216,14 @@ def _interrupted(interruption: Interruption) -> InterruptedRunError:
     )
 
 
+def _lost(settings: ConnectionSettings, reason: str) -> UnreachableError:
+    return UnreachableError(
+        f"the connection to {settings.place} was lost: {reason}",
+        code="ConnectionLost",
+        hint="run again when the server is back",
+    )
+
+
 def _unexpected(error: psycopg.Error) -> DbmigrateError:
     """What the server refused us outside of any file: a right, a timeout, a damaged table."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -221,7 +233,7 @@ def _unexpected(error: psycopg.Error) -> DbmigrateError:
         hint="look at the rights and locks on the history's tables",
         sqlstate=error.sqlstate or "",
         server_message=text,
-        transient=(error.sqlstate or "") in ("55P03", "57P01", "57P03"),
+        transient=is_transient(error.sqlstate or ""),
     )
 
 
@@ -238,13 +250,16 @@ def _observe(context: Context, error: DbmigrateError | None) -> _State | None:
     """Ask the database once more; None when it does not answer."""
     if isinstance(error, UnreachableError) and context.session is None:
         return None
-    try:
-        if error is None and context.session is not None and context.found is not None:
+    if error is None and context.session is not None and context.found is not None:
+        with contextlib.suppress(DbmigrateError, ConnectionLostError, psycopg.Error, Interrupted):
             return _read(context.session, context.found)
+    try:
         if context.session is not None:
             context.session.close()
         # A fresh one, and a fresh interruption: the signal that ended the run must not end this.
-        wanted = SessionSettings(context.options.command, connect_timeout=_ASK_AFTERWARDS)
+        wanted = SessionSettings(
+            context.options.command, connect_timeout=_ASK_AFTERWARDS, search_path=CATALOG
+        )
         context.session = connect(context.settings, wanted, Interruption())
         found = bookkeeping.look(context.session, context.options.history_schema)
         return _read(context.session, found)

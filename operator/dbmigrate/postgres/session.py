@@ -14,7 +14,7 @@ import enum
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -39,6 +39,7 @@ PATIENCE = 0.5
 """Seconds without an answer after which `Batch.on_silence` is told, and again each time."""
 
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
+_COPIES = (pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_BOTH)
 _ROWS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.TUPLES_CHUNK, pq.ExecStatus.SINGLE_TUPLE)
 
 
@@ -77,6 +78,13 @@ class ServerError:
             context=text(field.CONTEXT),
             severity=text(field.SEVERITY_NONLOCALIZED) or "ERROR",
         )
+
+
+_NO_COPY = ServerError(
+    "0A000",
+    "COPY to the client is not possible in a migration",
+    hint="Leave it out: nobody reads what it would send.",
+)
 
 
 class Mode(enum.Enum):
@@ -159,8 +167,10 @@ class Session:
                 self.connection.cancel_safe(timeout=2)
         self.connection.close()
 
-    def query(self, sql: LiteralString, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """One statement of our own with bound parameters (``%s``); its rows.
+    def query(
+        self, sql: LiteralString, params: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[tuple[Any, ...]]:
+        """One statement of our own with bound parameters (``%s``, ``%(name)s``); its rows.
 
         Raises:
             ConnectionLostError: the connection broke.
@@ -169,16 +179,29 @@ class Session:
         return self.compose(sql, params)
 
     def compose(
-        self, sql: LiteralString | SQL | Composed, params: Sequence[object] = ()
+        self,
+        sql: LiteralString | SQL | Composed,
+        params: Sequence[object] | Mapping[str, object] = (),
     ) -> list[tuple[Any, ...]]:
         """As `query`, for a text that was put together by psycopg.sql."""
+        with self.guarding():
+            cursor = self.connection.execute(sql, params)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextlib.contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Around what psycopg does on the connection: it may be interrupted, and may break.
+
+        Raises:
+            ConnectionLostError: in place of psycopg's error, when the connection broke.
+            Interrupted: a signal came.
+        """
         try:
             with self.interruption.raising():
-                cursor = self.connection.execute(sql, params)
-                return cursor.fetchall() if cursor.description else []
+                yield
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             if self.connection.closed:
-                raise ConnectionLostError(str(error)) from error
+                raise ConnectionLostError(str(error).strip()) from error
             raise
 
     def run(self, requests: Sequence[Request], batch: Batch | None = None) -> Iterator[Reply]:
@@ -281,6 +304,11 @@ class _Reading:
     def take(self, number: int) -> tuple[bool, Reply | None]:
         """One result of that request: whether it was the last, and the reply when it was."""
         result = self.pgconn.get_result()
+        if result is not None and result.status in _COPIES:
+            # libpq has no COPY in a pipeline and would give this result again for ever; only
+            # the connection's end leaves it. The server undoes the transaction.
+            self.pgconn.finish()
+            return True, Reply(number, error=_NO_COPY)
         if result is None:  # libpq's mark of a query's end
             reply, self.reply, self.rows = self.reply, None, []
             if reply is None:
@@ -334,7 +362,9 @@ class _Waiting:
         elif now - self.cancelled_first > _CANCEL_LIMIT:
             raise Interrupted
         self.cancelled_at = now
-        self.session.connection.cancel_safe(timeout=2)
+        # A second connection may be refused or dropped: it is tried again, up to the limit.
+        with contextlib.suppress(psycopg.OperationalError):
+            self.session.connection.cancel_safe(timeout=2)
 
 
 def _send(pgconn: pq.abc.PGconn, request: Request) -> int:
