@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -108,7 +109,7 @@ def job(
                 "metadata": {
                     "labels": {**spec.job_template.labels, **labels},
                     "annotations": {
-                        **spec.job_template.annotations,
+                        **_foreign(spec.job_template.annotations),
                         names.ANNOTATION_RESOURCE: f"{owner.namespace}/{owner.name}",
                         **_pod_annotations(spec),
                     },
@@ -116,6 +117,15 @@ def job(
                 "spec": _pod(owner, spec, plan, settings),
             },
         },
+    }
+
+
+def _foreign(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Without those of our group: a stop that every pod is born with would never end."""
+    return {
+        key: text
+        for key, text in annotations.items()
+        if not key.partition("/")[0].endswith(names.GROUP)
     }
 
 

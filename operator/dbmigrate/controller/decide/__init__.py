@@ -13,8 +13,8 @@ from dbmigrate.controller.decide import conditions
 from dbmigrate.controller.decide.booking import GRACE, book
 from dbmigrate.controller.decide.jobs import recorded_run
 from dbmigrate.controller.decide.source import inspect
-from dbmigrate.controller.decide.status import POD_PATIENCE, assemble
-from dbmigrate.controller.decide.work import Kind, Work, choose
+from dbmigrate.controller.decide.status import assemble
+from dbmigrate.controller.decide.work import POD_PATIENCE, Kind, Work, choose
 from dbmigrate.controller.decision import Decision
 from dbmigrate.controller.observation import Observation
 

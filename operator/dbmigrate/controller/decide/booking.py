@@ -48,6 +48,9 @@ def _migrate(
     events: list[EventNote],
 ) -> DatabaseMigrationStatus:
     run, result = ended(job, observation)
+    if result is not None and result.outcome is Outcome.SUCCEEDED and not _proves(result, job):
+        # It may well be so, but the status would show what was known before: ask the database.
+        run = run.model_copy(update={"outcome": LOST})
     failure = None
     if run.outcome not in (Outcome.SUCCEEDED, Outcome.STOPPED):
         failure = failure_of(job, run, result)
@@ -61,6 +64,12 @@ def _migrate(
         return status
     status = facts.known_facts(status, result)
     return _integrity(status, observation, job, result, events)
+
+
+def _proves(result: RunResult, job: JobView) -> bool:
+    """The runner asked the database after its work, and worked on the source of its Job."""
+    other = result.source_digest and not result.truncated
+    return result.database_known and not (other and result.source_digest != job.source_digest)
 
 
 def _other(status: DatabaseMigrationStatus, job: str) -> RunStatus | None:

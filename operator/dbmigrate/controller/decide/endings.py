@@ -58,7 +58,7 @@ def failure_of(job: JobView, run: RunStatus, result: RunResult | None) -> Failur
             "open transaction was undone",
             touched=True,
         )
-    if result is not None:
+    if result is not None and run.outcome != LOST:
         return facts.failure_status(result.failure) if result.failure else None
     if run.outcome == LOST:
         return FailureStatus(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dbmigrate.api.databasemigration import (
     DatabaseMigrationSpec,
@@ -24,13 +24,10 @@ from dbmigrate.controller.decide.jobs import is_current, run_of
 from dbmigrate.controller.decide.recovery import LATEST
 from dbmigrate.controller.decide.retry import LOST, is_exhausted
 from dbmigrate.controller.decide.source import SourceView
-from dbmigrate.controller.decide.work import Kind, Work
+from dbmigrate.controller.decide.work import POD_PATIENCE, Kind, Work
 from dbmigrate.controller.observation import JobView, Observation
 from dbmigrate.controller.timestamps import format_precise, format_time
 from dbmigrate.migrations.version import Version
-
-POD_PATIENCE = timedelta(seconds=10)
-"""How long a pod may be on its way before the status says what it waits for."""
 
 _TRANSIENT_WAITS = frozenset({"", "ContainerCreating", "PodInitializing"})
 
@@ -202,6 +199,11 @@ def _pod_waits(job: JobView, spec: DatabaseMigrationSpec, now: datetime) -> str:
     """What keeps the runner's container from starting; empty when it is on its way."""
     if any(pod.started for pod in job.pods):
         return ""
+    if not job.pods and now - job.created_at >= POD_PATIENCE:
+        return (
+            f"the Job {job.name} has got no pod; a quota or an admission policy may refuse it: "
+            f"kubectl describe job {job.name}"
+        )
     for pod in job.pods:
         if pod.waiting_reason in _TRANSIENT_WAITS and now - pod.created_at < POD_PATIENCE:
             continue

@@ -3,7 +3,7 @@
 At most one Job of a resource is not over at any time. A running file is never interrupted: a Job
 that is no longer wanted is asked to stop between two files. Only a Job whose container has not
 started is deleted, and only after it was asked to stop, so that one that starts in between stops
-by itself.
+by itself; or one that got no pod for a while, which nobody can ask.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ from dbmigrate.controller.observation import JobView, Observation
 from dbmigrate.controller.timestamps import parse_duration, parse_time
 
 OFF = "off"
+
+POD_PATIENCE = timedelta(seconds=10)
+"""How long a pod may be on its way. A Job that has none by then is refused its pod (a quota, an
+admission policy): the status says what it waits for, and if unwanted it is deleted."""
 
 
 class Kind(StrEnum):
@@ -106,8 +110,11 @@ def _stop(observation: Observation, spec: DatabaseMigrationSpec, unwanted: list[
         job.name
         for job in unwanted
         if not job.deleting
-        and job.pods
-        and all(pod.stop_reason and not pod.started for pod in job.pods)
+        and (
+            all(pod.stop_reason and not pod.started for pod in job.pods)
+            if job.pods
+            else observation.now - job.created_at >= POD_PATIENCE
+        )
     )
     again = observation.now + GRACE
     return Work(Kind.STOP, job=unwanted[-1], stop=stop, delete_jobs=delete, again_at=again)
@@ -195,9 +202,7 @@ def _settled(
     """Nothing is to be migrated; the database may still be asked something."""
     if spec.integrity_checks and status.verified_at:
         known = status.integrity
-        wanted = observation.check is not None and (
-            known is None or known.requested != observation.check
-        )
+        wanted = bool(observation.check) and (known is None or known.requested != observation.check)
         stale = last.outcome == Outcome.SUCCEEDED and (
             known is None or known.spec_hash != checks_hash(spec)
         )
