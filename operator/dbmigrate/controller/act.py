@@ -28,6 +28,8 @@ from dbmigrate.controller.kube import (
 from dbmigrate.controller.observation import Observation
 from dbmigrate.controller.settings import Settings
 
+ALREADY_EXISTS = "AlreadyExists"
+
 _log = logging.getLogger(__name__)
 
 
@@ -66,8 +68,12 @@ class Actor:
             JobRefusedError: everything was done, but the API server did not take the Job.
         """
         version = await self._write_status(observation, resource, decision.status)
+        refused = None
         if decision.create is not None:
-            await self._create(observation, decision.create)
+            try:
+                await self._create(observation, decision.create)
+            except JobRefusedError as error:
+                refused = error
         for stop in decision.stop:
             await self._stop(observation.namespace, stop)
         for job in decision.delete_jobs:
@@ -77,6 +83,8 @@ class Actor:
                 _owner(observation), note, now=observation.now, identity=self.settings.identity
             )
             await self._tell(observation.namespace, body)
+        if refused is not None:
+            raise refused
         return version
 
     async def _write_status(
@@ -101,7 +109,8 @@ class Actor:
         try:
             await self.kube.create(jobs_path(observation.namespace), body)
         except KubeError as error:
-            if error.status == CONFLICT:
+            if error.status == CONFLICT and error.reason == ALREADY_EXISTS:
+                # Any other conflict (a quota's own record) made no Job: it is tried again.
                 await self._adopt(observation, plan)
             elif error.status in (400, 403, 404, 422):
                 _log.warning("the Job %s is refused: %s", plan.name, error.message)

@@ -72,23 +72,16 @@ class Followers:
         follower = _Follower(self.kube, self.wake, namespace, resource, pod, told)
         self._tasks[key] = asyncio.create_task(follower.run(), name=f"log of {job}")
 
-    def keep(self, namespace: str, resource_jobs: set[str], all_jobs: set[str]) -> None:
-        """Forget those of a resource's Jobs that are no longer of interest.
-
-        Args:
-            namespace: where they are.
-            resource_jobs: the Jobs to go on with.
-            all_jobs: every Job of the resource.
-        """
-        for job in all_jobs - resource_jobs:
-            self._drop((namespace, job))
+    def keep(self, namespace: str, resource: str, jobs: set[str]) -> None:
+        """Forget all Jobs of a resource but these, those that are gone included."""
+        own = [key for key, told in self._told.items() if told.resource == resource]
+        for key in own:
+            if key[0] == namespace and key[1] not in jobs:
+                self._drop(key)
 
     def forget(self, namespace: str, resource: str) -> None:
         """Forget all Jobs of a resource that is gone."""
-        own = [key for key, told in self._told.items() if told.resource == resource]
-        for key in own:
-            if key[0] == namespace:
-                self._drop(key)
+        self.keep(namespace, resource, set())
 
     def _drop(self, key: tuple[str, str]) -> None:
         self._told.pop(key, None)

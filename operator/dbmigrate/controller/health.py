@@ -89,6 +89,9 @@ class Resync:
         listed = await self._list()
         for meta in listed:
             self.reconciler.wake(meta["namespace"], meta["name"])
+        there = {(meta["namespace"], meta["name"]) for meta in listed}
+        for key in set(self.reconciler.keys()) - there:
+            self.reconciler.wake(*key)  # its end was missed: it is to be forgotten
         self.health.last_resync = self.health.monotonic()
         behind = {
             meta["uid"]: meta["resourceVersion"]

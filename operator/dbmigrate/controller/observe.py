@@ -29,6 +29,10 @@ from dbmigrate.controller.kube import (
 from dbmigrate.controller.manifests import CONTAINER
 from dbmigrate.controller.observation import ConfigMapView, JobView, Observation
 
+_TAIL = "50"
+"""Lines of a log's end. The container runtime cuts a long line into pieces of 16 KiB, and kubelet
+counts the pieces; and stderr may follow the result."""
+
 
 @dataclass(slots=True)
 class ConfigMaps:
@@ -157,10 +161,11 @@ class Observer:
                 continue
             path = core_path("pods", namespace, pod.name) + "/log"
             try:
-                text = await self.kube.text(path, {"container": CONTAINER, "tailLines": "1"})
+                text = await self.kube.text(path, {"container": CONTAINER, "tailLines": _TAIL})
             except KubeError:
                 continue
-            result = parse_result(text.strip())
-            if result is not None:
-                return result
+            for line in reversed(text.splitlines()):
+                result = parse_result(line)
+                if result is not None:
+                    return result
         return None

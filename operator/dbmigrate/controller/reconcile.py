@@ -137,7 +137,7 @@ class Reconciler:
                     await self._guarded(key, entry)
             finally:
                 entry.running = False
-            if entry.dirty and key in self._entries:
+            if entry.dirty:  # even if it was found gone: it may have been made anew since
                 self.wake(*key)
 
     async def _guarded(self, key: Key, entry: _Entry) -> None:
@@ -220,8 +220,7 @@ class Reconciler:
         return ""
 
     def _follow(self, observation: Observation, decision: Decision) -> None:
-        every = {job.name for job in observation.jobs}
-        self.followers.keep(observation.namespace, set(decision.follow), every)
+        self.followers.keep(observation.namespace, observation.name, set(decision.follow))
         for job in observation.jobs:
             if job.name in decision.follow and job.pods:
                 pod = job.pods[-1].name
