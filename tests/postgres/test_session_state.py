@@ -2,6 +2,8 @@
 
 import pytest
 
+from dbmigrate.api.report import Outcome
+
 
 @pytest.fixture
 def role(database):
@@ -116,3 +118,25 @@ def test_operators_of_the_application_do_not_read_the_history(database):
     assert database.run("up").message == "nothing to do"
     assert database.run("status").current_version == "1.0.0"
     assert database.rows("select p from evil.a") == [("evil, public, pg_catalog",)]
+
+
+def test_statement_timeout_is_for_migrations_not_for_our_own_statements(database):
+    """A limit that no statement of ours could keep stops a migration, and nothing else."""
+    database.write("v1.0.0_a.sql", "create table a ();")
+    assert database.run("up").outcome is Outcome.SUCCEEDED
+    database.write("v1.1.0_slow.sql", "select pg_sleep(1);")
+
+    result = database.run("up", statement_timeout=0.001)
+
+    assert (result.failure.code, result.failure.sqlstate) == ("MigrationFailed", "57014")
+    assert database.run("status", statement_timeout=0.001).current_version == "1.0.0"
+
+
+def test_a_message_of_megabytes_is_kept_short(database):
+    """Neither the history nor the report grows by what a file chooses to say."""
+    database.write("v1.0.0_loud.sql", "do $$ begin raise '%', repeat('x', 5000000); end $$;")
+
+    failure = database.run("up").failure
+
+    assert len(failure.server_message) < 10_000
+    assert database.value("select max(length(error::text)) < 50000 from schema_migrations")

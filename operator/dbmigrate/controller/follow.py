@@ -30,9 +30,13 @@ _FIRST_NEWS = 1.0
 """Seconds that a run has to last before the status tells of its progress."""
 _NEXT_NEWS = 2.0
 """Seconds between two progresses in the status."""
+_START = 0.3
+"""Seconds before which no container runs: sandbox, network and mounts take longer."""
 _EAGER_PAUSE = 0.1
-_EAGER_TRIES = 50
+_EAGER_TRIES = 8
+_GROWTH = 1.5
 _CALM_PAUSE = 5.0
+"""Many pods at once start slowly: asking each ten times a second would slow them more."""
 _TEXT_LIMIT = 500
 
 
@@ -112,7 +116,8 @@ class _Follower:
     async def run(self) -> None:
         """Read until the result is there or the pod is gone; a broken stream is taken up again."""
         try:
-            tries = 0
+            tries, pause = 0, _EAGER_PAUSE
+            await asyncio.sleep(_START)
             while self.told.result is None:
                 try:
                     ended = await self._read()
@@ -126,7 +131,9 @@ class _Follower:
                 if ended:
                     return
                 tries += 1
-                await asyncio.sleep(_EAGER_PAUSE if tries < _EAGER_TRIES else _CALM_PAUSE)
+                await asyncio.sleep(pause)
+                if tries >= _EAGER_TRIES:
+                    pause = min(pause * _GROWTH, _CALM_PAUSE)
         finally:
             if self.due is not None:
                 self.due.cancel()

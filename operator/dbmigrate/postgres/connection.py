@@ -53,8 +53,6 @@ class SessionSettings:
     """It may change the database: refused on a standby. Else its transactions are read-only."""
     connect_timeout: float = 10.0
     lock_timeout: float = 5.0
-    statement_timeout: float = 0.0
-
     search_path: str | None = None
     """For statements of our own; None is the role's, in which an operator may be anybody's."""
 
@@ -63,8 +61,8 @@ class SessionSettings:
         values = {
             "client_encoding": "UTF8",
             "standard_conforming_strings": "on",  # what the reader of statements assumes
-            "statement_timeout": _milliseconds(self.statement_timeout),
-            "lock_timeout": _milliseconds(self.lock_timeout),
+            "statement_timeout": "0",  # a limit is for migrations: see `Execution`
+            "lock_timeout": milliseconds(self.lock_timeout),
             "idle_in_transaction_session_timeout": "0",
             "idle_session_timeout": "0",
             "default_transaction_read_only": "off" if self.is_writing else "on",
@@ -90,7 +88,8 @@ _DURABLE = """
 """What was told to be committed survives a crash of the server, whatever the application chose."""
 
 
-def _milliseconds(seconds: float) -> str:
+def milliseconds(seconds: float) -> str:
+    """A duration as PostgreSQL's settings take it."""
     return str(round(seconds * 1000))
 
 

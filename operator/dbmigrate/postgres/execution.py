@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from dbmigrate.errors import MigrationFailedError, RefusedError
 from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres import lock
+from dbmigrate.postgres.connection import milliseconds
 from dbmigrate.postgres.failures import connection_lost, statement_failed
 from dbmigrate.postgres.prerequisites import THEIR_PATH
 from dbmigrate.postgres.session import (
@@ -101,21 +102,25 @@ class Execution:
         write: makes the history row's statement from the milliseconds that the file took.
         watch: is told how it goes.
         history: the history's table, quoted, which must be the same one in the end.
+        statement_timeout: seconds that one statement of the file may take; 0 is without limit.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- all that one file needs
         self,
         session: Session,
         script: Script,
         write: Callable[[int], Request],
         watch: Watch,
         history: str,
+        statement_timeout: float = 0.0,
     ) -> None:
         self.session = session
         self.script = script
         self.write = write
         self.watch = watch
         self.history = history
+        limit = milliseconds(statement_timeout)
+        self.limit = Request(f"set local statement_timeout = {limit}")
         self.began = time.monotonic()
         self.transaction = ""
 
@@ -153,7 +158,7 @@ class Execution:
         """The first round trip; COPY needs one of its own for each."""
         part: list[Statement] = []
         identify = Request(_BEGIN, (self.history,), keep_rows=True)
-        opening = (*_CLEAR, SYNC, Request("begin"), identify, THEIR_PATH)
+        opening = (*_CLEAR, SYNC, Request("begin"), identify, THEIR_PATH, self.limit)
         for statement in self.script.statements:
             if statement.copy_data is None:
                 part.append(statement)

@@ -178,6 +178,7 @@ class _Migration:
             lambda milliseconds: self.writer.completed(file, rollback, milliseconds),
             Watch(progress.statement, progress.silence),
             self.found.table(bookkeeping.HISTORY).as_string(self.session.connection),
+            self.context.options.statement_timeout,
         )
 
     def _pause(self, error: DbmigrateError, tries: int) -> None:

@@ -115,7 +115,6 @@ class Context:
             search_path=CATALOG,
             connect_timeout=options.connect_timeout,
             lock_timeout=options.lock_timeout,
-            statement_timeout=options.statement_timeout,
         )
 
     def connect(self) -> Session:

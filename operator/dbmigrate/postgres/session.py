@@ -35,6 +35,8 @@ _CANCEL_AGAIN = 0.25
 """Seconds: a cancel that arrives between two statements is lost, so it is sent again."""
 _CANCEL_LIMIT = 10.0
 """Seconds after which a server that does not answer to cancels is left alone."""
+_TEXT_LIMIT = 8192
+"""Characters of a text of the server's that are kept: RAISE may say megabytes."""
 PATIENCE = 0.5
 """Seconds without an answer after which `Batch.on_silence` is told, and again each time."""
 
@@ -66,7 +68,7 @@ class ServerError:
 
         def text(field: pq.DiagnosticField) -> str:
             value = result.error_field(field)
-            return value.decode("utf-8", "replace") if value else ""
+            return _cut(value.decode("utf-8", "replace")) if value else ""
 
         field = pq.DiagnosticField
         return cls(
@@ -365,6 +367,10 @@ class _Waiting:
         # A second connection may be refused or dropped: it is tried again, up to the limit.
         with contextlib.suppress(psycopg.OperationalError):
             self.session.connection.cancel_safe(timeout=2)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "…"
 
 
 def _send(pgconn: pq.abc.PGconn, request: Request) -> int:

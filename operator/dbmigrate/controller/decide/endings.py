@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
+
 from dbmigrate.api.databasemigration import FailureStatus, RunStatus
 from dbmigrate.api.names import Reason
 from dbmigrate.api.report import Outcome, RunResult
@@ -9,8 +12,10 @@ from dbmigrate.controller.decide import facts
 from dbmigrate.controller.decide.jobs import run_of
 from dbmigrate.controller.decide.retry import LOST
 from dbmigrate.controller.observation import JobView, Observation
-from dbmigrate.controller.timestamps import format_precise
+from dbmigrate.controller.timestamps import format_precise, parse_time
 
+_SKEW = timedelta(seconds=2)
+"""How far the clocks of two machines may differ without being held against them."""
 _KILLED = (137, 143)
 """128 + SIGKILL, 128 + SIGTERM."""
 
@@ -27,6 +32,7 @@ def ended(job: JobView, observation: Observation) -> tuple[RunStatus, RunResult 
         return run.model_copy(
             update={"outcome": outcome, "finished_at": finished, "exit_code": job.exit_code}
         ), None
+    result = _by_our_clock(result, started, observation.now)
     update = {
         "outcome": result.outcome.value,
         "finished_at": result.finished_at,
@@ -36,6 +42,18 @@ def ended(job: JobView, observation: Observation) -> tuple[RunStatus, RunResult 
     if result.outcome is Outcome.INTERRUPTED and job.deadline_exceeded:
         update["outcome"] = Outcome.FAILED.value
     return run.model_copy(update=update), result
+
+
+def _by_our_clock(result: RunResult, started: str, now: datetime) -> RunResult:
+    """The result, whose end is now when the runner's clock says what cannot be.
+
+    Pauses and intervals are counted from it by our clock, so its node's must not stretch them.
+    """
+    finished, begun = parse_time(result.finished_at), parse_time(started)
+    is_credible = finished is not None and finished <= now + _SKEW
+    if is_credible and (begun is None or finished is None or begun - _SKEW <= finished):
+        return result
+    return replace(result, finished_at=format_precise(now))
 
 
 def _without_result(job: JobView) -> str:

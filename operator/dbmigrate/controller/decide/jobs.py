@@ -109,4 +109,6 @@ def is_current(run: RunStatus | JobView, observation: Observation, digest: str |
     if digest is not None and run.source_digest != digest:
         return False
     # A check's annotation is a wish of its own; it does not make the present state another one.
-    return run.action == Action.CHECK or (run.requested or None) == (observation.retry or None)
+    # No annotation is no wish: one that is taken away again starts nothing.
+    wish = observation.retry or run.requested or None
+    return run.action == Action.CHECK or (run.requested or None) == wish

@@ -179,7 +179,8 @@ def _after(
     if retry is Retry.NEVER or is_exhausted(last, status.failure, spec.execution.retry_limit):
         return _settled(observation, spec, status, digest, last)
     finished = parse_time(last.finished_at) or observation.now
-    due = finished if retry is Retry.AT_ONCE else finished + pause(observation.uid, last)
+    at_once = retry is Retry.AT_ONCE and last.attempt == 1
+    due = finished if at_once else finished + pause(observation.uid, last)
     if due > observation.now:
         return Work(Kind.LATER, again_at=due)
     plan = _migration(
