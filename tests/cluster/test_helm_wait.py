@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dbmigrate.api.databasemigration import Condition, DatabaseMigrationStatus
+from dbmigrate.api.status import Condition, DatabaseMigrationStatus
 from tests.cluster.clients import await_served, client_program
 from tests.cluster.kubectl import Kubectl
 

@@ -6,11 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 
 from tests.cluster.awaiting import until
 from tests.cluster.migration import tables
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.cluster.kubectl import Kubectl
     from tests.cluster.migration import Migration
     from tests.cluster.operator import Operator
@@ -77,10 +80,11 @@ def test_a_runner_killed_during_a_long_statement_does_not_run_beside_its_success
     assert database.query("SELECT count(*) FROM t1") == [(1,)]
 
 
-def test_an_operator_killed_during_a_run_knows_the_result_though_the_pod_is_gone(
+@pytest.fixture
+def unseen_job(
     migration: Migration, database: Database, kubectl: Kubectl, operator: Operator
-) -> None:
-    """It is asked of the database, and nothing runs a second time."""
+) -> Iterator[str]:
+    """A Job that has ended well while no operator was there to see it; one is back afterwards."""
     migration.files({**tables(1), "v1.2.0_slow.sql": "SELECT pg_sleep(6);\n"})
     migration.apply()
     await_statement(database, "pg_sleep(6)")
@@ -88,35 +92,35 @@ def test_an_operator_killed_during_a_run_knows_the_result_though_the_pod_is_gone
         operator.kill()
         job = migration.jobs()[0]["metadata"]["name"]
         kubectl.wait(f"job/{job}", "condition=Complete", timeout=60)
-        kubectl("delete", "pods", f"--selector=job-name={job}", "--wait=true")
-        assert migration.status()["phase"] == "Migrating"
+        yield job
     finally:
         operator.scale(1)
 
-    status = migration.await_phase("Succeeded", version="1.2.0")
 
+def test_an_operator_killed_during_a_run_knows_the_result_though_the_pod_is_gone(
+    migration: Migration, database: Database, kubectl: Kubectl, operator: Operator, unseen_job: str
+) -> None:
+    """It is asked of the database, and nothing runs a second time."""
+    kubectl("delete", "pods", f"--selector=job-name={unseen_job}", "--wait=true")
+    assert migration.status()["phase"] == "Migrating"
+
+    operator.scale(1)
+
+    status = migration.await_phase("Succeeded", version="1.2.0")
     assert [m["version"] for m in status["migrations"]] == ["1.1.0", "1.2.0"]
     assert len(migration.jobs()) == 1
     assert database.query(APPLIED) == [("1.1.0", 1), ("1.2.0", 1)]
 
 
 def test_an_operator_killed_during_a_run_knows_the_result_though_the_job_is_gone(
-    migration: Migration, database: Database, kubectl: Kubectl, operator: Operator
+    migration: Migration, database: Database, kubectl: Kubectl, operator: Operator, unseen_job: str
 ) -> None:
     """As after the Job's time to live: no migration runs a second time."""
-    migration.files({**tables(1), "v1.2.0_slow.sql": "SELECT pg_sleep(6);\n"})
-    migration.apply()
-    await_statement(database, "pg_sleep(6)")
-    try:
-        operator.kill()
-        job = migration.jobs()[0]["metadata"]["name"]
-        kubectl.wait(f"job/{job}", "condition=Complete", timeout=60)
-        kubectl("delete", "job", job, "--wait=true")
-    finally:
-        operator.scale(1)
+    kubectl("delete", "job", unseen_job, "--wait=true")
+
+    operator.scale(1)
 
     migration.await_phase("Succeeded", version="1.2.0")
-
     assert database.query(APPLIED) == [("1.1.0", 1), ("1.2.0", 1)]
 
 

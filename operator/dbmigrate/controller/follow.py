@@ -16,8 +16,8 @@ from typing import Any
 
 import aiohttp
 
-from dbmigrate.api.databasemigration import ProgressStatus
 from dbmigrate.api.report import Direction, EventName, RunResult, parse_result
+from dbmigrate.api.status import ProgressStatus
 from dbmigrate.controller.kube import NOT_FOUND, Kube, KubeError, core_path
 from dbmigrate.controller.manifests import CONTAINER
 from dbmigrate.controller.observation import LiveProgress

@@ -8,13 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dbmigrate.api.databasemigration import (
-    DatabaseMigrationSpec,
-    DatabaseMigrationStatus,
-    ProgressStatus,
-)
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec
 from dbmigrate.api.names import Action
 from dbmigrate.api.report import Direction, RunResult
+from dbmigrate.api.status import DatabaseMigrationStatus, ProgressStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from dbmigrate.api import names
-from dbmigrate.api.databasemigration import (
-    DatabaseMigrationSpec,
-    DatabaseMigrationStatus,
-    parse_spec,
-)
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec, parse_spec
 from dbmigrate.api.names import Action
 from dbmigrate.api.report import RunResult, parse_result
+from dbmigrate.api.status import DatabaseMigrationStatus
 from dbmigrate.controller.manifests import CONTAINER
 from dbmigrate.controller.observation import ConfigMapView, JobView, LiveProgress, PodView
 from dbmigrate.controller.timestamps import parse_time

@@ -11,11 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dbmigrate.api.databasemigration import (
-    DatabaseMigrationSpec,
-    DatabaseMigrationStatus,
-    parse_spec,
-)
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec, parse_spec
 from dbmigrate.api.names import Action
 from dbmigrate.api.report import (
     Direction,
@@ -26,6 +22,7 @@ from dbmigrate.api.report import (
     Outcome,
     RunResult,
 )
+from dbmigrate.api.status import DatabaseMigrationStatus
 from dbmigrate.controller.decide import decide
 from dbmigrate.controller.decide.source import inspect
 from dbmigrate.controller.decision import Decision

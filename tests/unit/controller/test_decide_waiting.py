@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.unit.controller.situations import apply, later, observed, pod, standing
 
-from dbmigrate.api.databasemigration import ProgressStatus
 from dbmigrate.api.report import Direction
+from dbmigrate.api.status import ProgressStatus
 from dbmigrate.controller.decide import decide
 from dbmigrate.controller.observation import LiveProgress
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from dbmigrate.api.databasemigration import DatabaseMigrationStatus, FailureStatus, RunStatus
 from dbmigrate.api.names import Action, Reason
 from dbmigrate.api.report import Outcome, RunResult
+from dbmigrate.api.status import DatabaseMigrationStatus, FailureStatus, RunStatus
 from dbmigrate.controller.decide import facts, news, recovery
 from dbmigrate.controller.decide.endings import ended, failure_of
 from dbmigrate.controller.decide.jobs import is_current, recorded_run

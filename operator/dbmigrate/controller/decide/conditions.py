@@ -10,12 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from dbmigrate.api.databasemigration import (
-    Condition,
-    DatabaseMigrationStatus,
-    IntegrityStatus,
-)
 from dbmigrate.api.names import NEXT_STEP, ConditionType, Phase, Reason
+from dbmigrate.api.status import Condition, DatabaseMigrationStatus, IntegrityStatus
 from dbmigrate.controller.decide.facts import MESSAGE_LIMIT, cut
 from dbmigrate.controller.timestamps import format_time
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dbmigrate.api.databasemigration import FailureStatus, RunStatus
 from dbmigrate.api.names import Reason
 from dbmigrate.api.report import Outcome, RunResult
+from dbmigrate.api.status import FailureStatus, RunStatus
 from dbmigrate.controller.decide import facts
 from dbmigrate.controller.decide.jobs import run_of
 from dbmigrate.controller.decide.retry import LOST

@@ -11,20 +11,20 @@ import json
 import re
 from typing import Any
 
-from dbmigrate.api.databasemigration import (
-    DatabaseMigrationSpec,
-    DatabaseMigrationStatus,
-    FailureStatus,
-    IntegrityResultStatus,
-    IntegrityStatus,
-    MigrationStatus,
-)
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec
 from dbmigrate.api.report import (
     Direction,
     Failure,
     IntegrityReport,
     MigrationRecord,
     RunResult,
+)
+from dbmigrate.api.status import (
+    DatabaseMigrationStatus,
+    FailureStatus,
+    IntegrityResultStatus,
+    IntegrityStatus,
+    MigrationStatus,
 )
 from dbmigrate.controller.manifests import SOURCE_MOUNT
 

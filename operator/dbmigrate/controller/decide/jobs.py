@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from dbmigrate.api.databasemigration import DatabaseMigrationStatus, RunStatus
 from dbmigrate.api.names import Action
+from dbmigrate.api.status import DatabaseMigrationStatus, RunStatus
 from dbmigrate.controller.decision import JobPlan
 from dbmigrate.controller.observation import JobView, Observation
 

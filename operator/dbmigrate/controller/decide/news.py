@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dbmigrate.api.databasemigration import (
+from dbmigrate.api.names import Reason
+from dbmigrate.api.report import Direction, RunResult
+from dbmigrate.api.status import (
     DatabaseMigrationStatus,
     FailureStatus,
     IntegrityStatus,
     RunStatus,
 )
-from dbmigrate.api.names import Reason
-from dbmigrate.api.report import Direction, RunResult
 from dbmigrate.controller.decide import facts
 from dbmigrate.controller.decision import EventNote, EventType
 

@@ -6,8 +6,8 @@ runner applies nothing twice.
 
 from __future__ import annotations
 
-from dbmigrate.api.databasemigration import RunStatus
 from dbmigrate.api.report import Outcome, RunResult
+from dbmigrate.api.status import RunStatus
 from dbmigrate.controller.decide.facts import EMPTY_DATABASE
 from dbmigrate.controller.decide.retry import LOST, OUTDATED
 from dbmigrate.controller.decide.source import SourceView

@@ -12,8 +12,8 @@ import hashlib
 from datetime import timedelta
 from enum import StrEnum
 
-from dbmigrate.api.databasemigration import FailureStatus, RunStatus
 from dbmigrate.api.report import Outcome
+from dbmigrate.api.status import FailureStatus, RunStatus
 
 LOST = "Lost"
 """Outcome of a run whose result nobody could read."""

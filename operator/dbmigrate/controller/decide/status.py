@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dbmigrate.api.databasemigration import (
-    DatabaseMigrationSpec,
-    DatabaseMigrationStatus,
-    ProgressStatus,
-    RunStatus,
-)
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec
 from dbmigrate.api.names import Action, Phase, Reason
 from dbmigrate.api.report import Direction, Outcome
+from dbmigrate.api.status import DatabaseMigrationStatus, ProgressStatus, RunStatus
 from dbmigrate.controller.decide.conditions import (
     Standing,
     conditions_of,
