@@ -45,7 +45,7 @@ test-postgres: .venv ## The engine, against PostgreSQL 15, 16 and 18
 	@$(PYTEST) tests/postgres -n 2 $(ARGS)
 
 test-cluster: .venv ## The operator, on a real Kubernetes node with real pods
-	@.ci/setup postgres
+	@$(VENV)/python -m tests.cluster prepare
 	@$(PYTEST) tests/cluster $(ARGS)
 
 ##@ The cluster

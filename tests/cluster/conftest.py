@@ -139,6 +139,13 @@ def create_namespace(kubectl: Kubectl, name: str) -> None:
     kubectl.within(name)("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hold only the tests themselves to a time limit: the first may have to build the cluster."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(300, func_only=True))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """Add to a failed test's report what its namespace looked like at that moment."""
