@@ -190,9 +190,9 @@ def _wipe(layout: Layout) -> None:
     kernel.remove_files(layout)
     if processes.foreign_kubernetes(layout) is None:
         network.tear_down(layout)
-    processes.wait_until(
-        lambda: not network.pod_routes(), "the kernel to drop the pods' routes", seconds=20
-    )
+        processes.wait_until(
+            lambda: not network.pod_routes(), "the kernel to drop the pods' routes", seconds=20
+        )
     kernel.restore_settings(layout)
 
 

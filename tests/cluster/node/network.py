@@ -94,6 +94,7 @@ def tear_down(layout: Layout) -> None:
     """Remove the interface, every rule of the node and of kube-proxy, and CNI's notes."""
     if our_interfaces():
         _run("ip", "link", "delete", INTERFACE)
+    _drop_pod_links()
     for family in ("iptables", "ip6tables"):
         _remove_rules(family)
     for note in _CNI_RESULTS.glob(f"{layout.identity}-*"):
@@ -106,6 +107,20 @@ def tear_down(layout: Layout) -> None:
 def pod_routes() -> list[str]:
     """Return the routes to pods: the kernel removes each a moment after its pod has gone."""
     return _run("ip", "-4", "route", "show", "root", POD_CIDR).splitlines()
+
+
+def _drop_pod_links() -> None:
+    """Remove the host's ends of the pods' veth pairs.
+
+    The kernel does so by itself when a pod's network namespace ends; but a namespace may be held
+    long after its last process, and then its link and route would stay.
+    """
+    for route in pod_routes():
+        words = route.split()
+        device = words[words.index("dev") + 1] if "dev" in words else ""
+        if device.startswith("veth"):
+            # It may go by itself at this very moment.
+            subprocess.run(["ip", "link", "delete", device], check=False, capture_output=True)
 
 
 def our_interfaces() -> list[str]:
