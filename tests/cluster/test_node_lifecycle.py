@@ -128,6 +128,24 @@ def test_a_half_dead_node_is_replaced(elsewhere: ElsewhereNode) -> None:
     elsewhere.run_pod()
 
 
+def test_the_link_of_a_pod_whose_network_namespace_is_held_goes_too(
+    elsewhere: ElsewhereNode,
+) -> None:
+    """The kernel keeps the link as long as anybody holds the namespace; the node does not."""
+    before = elsewhere.network()
+    held = f"held-{secrets.token_hex(3)}"
+    subprocess.run(["ip", "netns", "add", held], check=True)
+    try:
+        peer = ("peer", "name", "eth0", "netns", held)
+        elsewhere.run("ip", "link", "add", "vethheld", "type", "veth", *peer)
+        elsewhere.run("ip", "link", "set", "vethheld", "up")
+        elsewhere.run("ip", "route", "add", "10.214.0.99/32", "dev", "vethheld")
+        elsewhere.delete()
+        assert elsewhere.network() == before
+    finally:
+        subprocess.run(["ip", "netns", "delete", held], check=True)
+
+
 def test_delete_leaves_nothing(elsewhere: ElsewhereNode) -> None:
     """No process, mount, control group, interface, route, rule, folder or kubeconfig entry."""
     before = elsewhere.network()
