@@ -28,7 +28,7 @@ test: check test-unit test-postgres test-cluster ## Pass all tests, quickest fir
 
 check: .venv ## Format, lint, types, layers, generated files: under a minute
 	@$(VENV)/ruff format --check --quiet .
-	@$(VENV)/ruff check --quiet .
+	@$(VENV)/ruff check --no-cache --quiet .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports --verbose 2>&1 | tail -n 12
 	@$(VENV)/python -m dbmigrate.api.crd --check

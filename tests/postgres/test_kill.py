@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import until
 from proxy import Proxy
 
+from conftest import until
 from dbmigrate.api.report import EventName, Outcome, parse_result
 from dbmigrate.postgres import execution
 from dbmigrate.postgres.interruption import Interruption
