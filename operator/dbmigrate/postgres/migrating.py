@@ -63,8 +63,7 @@ def migrate(context: Context) -> None:
     scripts = [Script(file) for file in plan.steps]
     check_kinds(scripts)
     check_syntax(session, scripts)
-    if not found.exists:
-        found = context.found = bookkeeping.create(session, found)
+    found = context.found = bookkeeping.bring_up_to_date(session, found)
     lock.write_row(session, found, _applied_by(context, found), context.options.command)
     bookkeeping.remember_environment(session, found, context.options.environment)
     _Migration(context, source, plan, found).run(scripts)

@@ -1,5 +1,5 @@
--- The tables in which a database remembers its migrations, version 1.
--- Run once, in one transaction under the advisory lock, with search_path set to the
+-- The tables in which a database remembers its migrations: the first step.
+-- Runs once, in one transaction under the advisory lock, with search_path set to the
 -- history schema alone. A table that exists already is an error: it is not ours.
 
 create table schema_migrations (
