@@ -62,7 +62,7 @@ image: .venv ## Build the image from the Dockerfile
 
 ##@ Now and then
 
-.PHONY: generate format bench-operator clean
+.PHONY: generate format bench bench-operator clean
 generate: .venv ## Write the generated files: the CRD and its reference
 	@$(VENV)/python -m dbmigrate.api.crd --write
 	@$(VENV)/python -m dbmigrate.api.reference --write
@@ -70,6 +70,10 @@ generate: .venv ## Write the generated files: the CRD and its reference
 format: .venv ## Format and mend what can be mended by itself
 	@$(VENV)/ruff check --fix --quiet . || true
 	@$(VENV)/ruff format --quiet .
+
+bench: .venv ## Measure the engine beside its peers, and write docs/benchmarks.md
+	@.ci/setup postgres
+	@$(VENV)/python -m tests.bench.engine $(ARGS)
 
 bench-operator: .venv ## Measure the operator on the cluster, and write docs/benchmarks.md
 	@$(VENV)/python -m tests.bench.operator $(ARGS)

@@ -55,14 +55,16 @@ def binaries(major: int) -> Path | None:
 class Server:
     """One running server, reached by a socket in its folder and by a port on loopback."""
 
-    def __init__(self, major: int, programs: Path, **settings: str) -> None:
+    def __init__(
+        self, major: int, programs: Path, place: Path = Path(MEMORY), **settings: str
+    ) -> None:
         self.major = major
         self.programs = programs
         self.settings = {**SETTINGS, **settings}
         self.user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-        _remove_abandoned()
+        _remove_abandoned(place)
         prefix = f"{FOLDERS}{os.getpid()}-{major}-"
-        self.folder = Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY))
+        self.folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
         self.data = self.folder / "data"
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -120,6 +122,11 @@ class Server:
             self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def pid(self) -> int:
+        """The process that all others of the server are children of."""
+        return self._process.pid
+
     def params(self, dbname: str, **more: str) -> dict[str, str]:
         """The keywords of libpq to reach it."""
         return {
@@ -151,9 +158,9 @@ class Server:
         )  # fmt: skip
 
 
-def _remove_abandoned() -> None:
+def _remove_abandoned(place: Path) -> None:
     """Remove the folders of test processes that were killed (their servers ended with them)."""
-    for folder in Path(MEMORY).glob(f"{FOLDERS}*"):
+    for folder in place.glob(f"{FOLDERS}*"):
         owner = folder.name.removeprefix(FOLDERS).partition("-")[0]
         if not Path("/proc", owner).exists():
             shutil.rmtree(folder, ignore_errors=True)
