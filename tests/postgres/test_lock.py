@@ -6,7 +6,6 @@ import psycopg
 import pytest
 
 from dbmigrate.api.report import EventName, Outcome
-from dbmigrate.postgres import migrating
 from dbmigrate.postgres.lock import KEY
 
 
@@ -178,13 +177,14 @@ def test_a_busy_table_is_waited_for_and_the_file_tried_again(database):
     assert database.value("select count(*) from schema_migrations") == 1
 
 
-def test_a_table_that_stays_busy_fails_the_run_in_the_end(database, monkeypatch):
+def test_a_table_that_stays_busy_fails_the_run_in_the_end(database):
     """As transient: the same may succeed later."""
-    monkeypatch.setattr(migrating, "LOCK_TRIES", 2)
     database.connection.execute("create table busy ()")
     database.write("v1.0.0_a.sql", "alter table busy add column n int;")
     with database.another() as other:
         other.execute("begin; select * from busy")
-        failure = database.run("up", lock_timeout=0.1).failure
+        failure = database.run("up", lock_timeout=0.1, lock_retries=1).failure
         other.rollback()
+    tries = [each["message"] for each in database.reporter.of(EventName.WAITING)]
+    assert ["tried again in" in each for each in tries] == [True]
     assert (failure.sqlstate, failure.transient, failure.statement) == ("55P03", True, 1)

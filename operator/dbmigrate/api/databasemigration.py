@@ -165,6 +165,13 @@ class Execution(ApiModel):
     """How long a statement may wait for a lock on a table before its transaction is given up and
     tried again, so that it never queues the application behind itself."""
 
+    lock_retries: Annotated[int, Field(ge=0, le=10000)] = 20
+    """How often a run tries such a transaction again by itself, with growing pauses."""
+
+    lock_retry_timeout: Duration = "5m"
+    """How long it tries, counted from a file's first try; 0s is without limit. Then the run has
+    failed, as a transient fault that retryLimit counts."""
+
     statement_timeout: Duration = "0s"
     """How long one statement may run; 0s is without limit."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dbmigrate.cli.parameters import MAX_RETRIES, parse_duration
 from dbmigrate.cli.textfile import read_text
 from dbmigrate.errors import Location, UsageError
 
@@ -27,8 +28,15 @@ CONNECTION_KEYS = {
 }
 """Each key, and libpq's keyword for it."""
 
-INTEGER_KEYS = {"DB_POOL_SIZE": (1, 100_000), "DB_TIMEOUT": (1, 86_400_000)}
+INTEGER_KEYS = {
+    "DB_POOL_SIZE": (1, 100_000),
+    "DB_TIMEOUT": (1, 86_400_000),
+    "MIGRATION_LOCK_RETRIES": (0, MAX_RETRIES),
+}
 """Whole numbers, from and to. ``DB_TIMEOUT`` is milliseconds; the pool is the application's."""
+
+DURATION_KEYS = ("MIGRATION_LOCK_TIMEOUT", "MIGRATION_LOCK_RETRY_TIMEOUT")
+"""Durations, written as on the command line."""
 
 FLAG_KEYS = (
     "MIGRATION_AUTO_APPLY",
@@ -38,7 +46,7 @@ FLAG_KEYS = (
     "DEBUG_QUERIES",
     "AUDIT_LOGGING",
 )
-KEYS = (*CONNECTION_KEYS, *INTEGER_KEYS, *FLAG_KEYS)
+KEYS = (*CONNECTION_KEYS, *INTEGER_KEYS, *DURATION_KEYS, *FLAG_KEYS)
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -57,6 +65,8 @@ class EnvironmentSettings:
     """Seconds."""
     flags: Mapping[str, bool] | None = None
     """The keys of `FLAG_KEYS` that are set."""
+    numbers: Mapping[str, float] | None = None
+    """The keys of `INTEGER_KEYS` and `DURATION_KEYS` that are set; durations in seconds."""
 
     def flag(self, key: str) -> bool | None:
         """The value of one flag, or None when the source does not set it."""
@@ -65,7 +75,8 @@ class EnvironmentSettings:
     def __repr__(self) -> str:
         """Without the password."""
         shown = {k: "***" if k == "password" else v for k, v in self.params.items()}
-        return f"EnvironmentSettings({shown!r}, {self.connect_timeout!r}, {self.flags!r})"
+        rest = f"{self.connect_timeout!r}, {self.flags!r}, {self.numbers!r}"
+        return f"EnvironmentSettings({shown!r}, {rest})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +187,15 @@ def _interpret(values: Mapping[str, str], location: _Locate) -> EnvironmentSetti
         params[keyword] = values[key]
     if "DB_PORT" in values:
         _integer(values, "DB_PORT", (1, _MAX_PORT), location)
-    numbers = {
+    numbers: dict[str, float] = {
         key: _integer(values, key, limits, location)
         for key, limits in INTEGER_KEYS.items()
         if key in values
     }
+    numbers |= {key: _duration(values, key, location) for key in DURATION_KEYS if key in values}
     flags = {key: _flag(values, key, location) for key in FLAG_KEYS if key in values}
     timeout = numbers.get("DB_TIMEOUT")
-    return EnvironmentSettings(params, None if timeout is None else timeout / 1000, flags)
+    return EnvironmentSettings(params, None if timeout is None else timeout / 1000, flags, numbers)
 
 
 class _Locate(Protocol):
@@ -207,6 +219,13 @@ def _integer(
     if not low <= number <= high:
         raise _bad_value(key, "is out of range", f"from {low} to {high}", location)
     return number
+
+
+def _duration(values: Mapping[str, str], key: str, location: _Locate) -> float:
+    try:
+        return parse_duration(values[key])
+    except ValueError as error:
+        raise _bad_value(key, f"is no duration: {error}", "such as 2s or 500ms", location) from None
 
 
 def _flag(values: Mapping[str, str], key: str, location: _Locate) -> bool:

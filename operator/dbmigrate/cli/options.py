@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from dbmigrate.cli.parameters import Duration
+from dbmigrate.cli.parameters import MAX_RETRIES, Duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,7 +43,9 @@ class Common:
     config: Path
     history_schema: str
     wait_lock: float
-    lock_timeout: float
+    lock_timeout: float | None
+    lock_retries: int | None
+    lock_retry_timeout: float | None
     statement_timeout: float
     connect_timeout: float | None
     git_commit: str | None
@@ -151,9 +153,21 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         "--lock-timeout",
         section=HOW,
         type=Duration(),
-        default="5s",
-        show_default=True,
-        help="How long a statement may wait for a table's lock before its file is tried again.",
+        help="How long a statement may wait for a table's lock before its file is tried again.  "
+        "[default: 5s]",
+    ),
+    _option(
+        "--lock-retries",
+        section=HOW,
+        type=click.IntRange(min=0, max=MAX_RETRIES),
+        metavar="N",
+        help="How often a file is tried again that did not get a table's lock.  [default: 20]",
+    ),
+    _option(
+        "--lock-retry-timeout",
+        section=HOW,
+        type=Duration(),
+        help="How long such a file is tried again; 0 is without end.  [default: 5m]",
     ),
     _option(
         "--statement-timeout",

@@ -17,6 +17,8 @@ _DURATION = re.compile(
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 MAX_DURATION = 7 * 24 * 3600.0
 """Seconds; PostgreSQL's own timeouts end at 24 days, and a week is a mistake already."""
+MAX_RETRIES = 10_000
+"""Of one file; with the pauses between them that is more than a day."""
 
 
 def parse_duration(text: str) -> float:

@@ -58,6 +58,11 @@ class Settings:
     connection: ConnectionSettings
     connect_timeout: float
     """Seconds."""
+    lock_timeout: float
+    """Seconds."""
+    lock_retries: int
+    lock_retry_timeout: float
+    """Seconds."""
     debug_queries: bool
     warnings: tuple[str, ...]
 
@@ -74,7 +79,8 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
             (PasswordOnCommandLine), no database named (NoDatabase), an unknown
             environment (UnknownEnvironment), or what a source itself finds wrong.
     """
-    from dbmigrate.postgres.connection import ConnectionSettings  # noqa: PLC0415 -- loads psycopg
+    from dbmigrate.postgres import retrying  # noqa: PLC0415 -- loads psycopg
+    from dbmigrate.postgres.connection import ConnectionSettings  # noqa: PLC0415 -- as above
 
     file_path, file = _environment_file(common, process)
     source = (
@@ -94,9 +100,15 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
     if file and file.params and origin != str(file_path):
         warnings.append(f"the connection comes from {origin}, not from {file_path}")
     timeout = _connect_timeout(common, params, file, process)
+    number = _Numbers(file, process)
     return Settings(
         ConnectionSettings(params=params, origin=origin),
         connect_timeout=timeout,
+        lock_timeout=number(common.lock_timeout, "MIGRATION_LOCK_TIMEOUT", retrying.LOCK_TIMEOUT),
+        lock_retries=round(number(common.lock_retries, "MIGRATION_LOCK_RETRIES", retrying.RETRIES)),
+        lock_retry_timeout=number(
+            common.lock_retry_timeout, "MIGRATION_LOCK_RETRY_TIMEOUT", retrying.TIME_LIMIT
+        ),
         debug_queries=rules.get("DEBUG_QUERIES", False),
         warnings=tuple(warnings),
     )
@@ -188,6 +200,23 @@ def _process_flags(process: Mapping[str, str]) -> tuple[dict[str, bool], list[st
         except UsageError as error:
             warnings.append(f"{error.message}; it is taken as not set")
     return flags, warnings
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """Finds a number: the option rules, then the environment's file, then the process."""
+
+    file: EnvironmentSettings | None
+    process: Mapping[str, str]
+
+    def __call__(self, option: float | None, key: str, default: float) -> float:
+        if option is not None:
+            return option
+        for source in (self.file, read_process(self.process, [key])):
+            found = (source.numbers or {}).get(key) if source else None
+            if found is not None:
+                return found
+        return default
 
 
 def _connect_timeout(

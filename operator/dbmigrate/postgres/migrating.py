@@ -22,10 +22,11 @@ from dbmigrate.errors import (
 )
 from dbmigrate.postgres import bookkeeping, history, lock
 from dbmigrate.postgres.execution import CommitInDoubtError, Committed, Execution, Watch
-from dbmigrate.postgres.failures import LOCK_STATES, connection_lost
+from dbmigrate.postgres.failures import connection_lost
 from dbmigrate.postgres.interruption import Interrupted
 from dbmigrate.postgres.planning import make_plan, require_generation
 from dbmigrate.postgres.prerequisites import Script, check_kinds, check_syntax
+from dbmigrate.postgres.retrying import RetryPolicy
 from dbmigrate.postgres.run import tell_plan
 from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Request, Session
 
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.run import Context
 
-LOCK_TRIES: Final = 5
-"""How often a file is tried whose statements do not get a table's lock."""
-_LOCK_PATIENCE: Final = 60.0
-"""Seconds after which such a file is not tried again."""
 _SETTLE_PATIENCE: Final = 60.0
 """Seconds for which the server is looked for after a lost answer to COMMIT."""
 
@@ -118,6 +115,9 @@ class _Migration:
             resource_generation=options.resource_generation,
         )
         self.writer = history.Writer(self.session, found, run)
+        self.retry = RetryPolicy(
+            options.lock_timeout, options.lock_retries, options.lock_retry_timeout
+        )
 
     @property
     def session(self) -> Session:
@@ -160,12 +160,16 @@ class _Migration:
             except CommitInDoubtError as error:
                 return self._settle_or_tell(script, execution, str(error))
             except DbmigrateError as error:
-                is_lock = isinstance(error, MigrationFailedError) and error.sqlstate in LOCK_STATES
-                over = tries >= LOCK_TRIES or time.monotonic() - began > _LOCK_PATIENCE
-                if not is_lock or over:
+                pause = self.retry.pause(
+                    error,
+                    tries=tries,
+                    elapsed=time.monotonic() - began,
+                    chance=random.random(),  # noqa: S311 -- no secret
+                )
+                if pause is None:
                     self._record_failure(script, execution, error)
                     raise
-                self._pause(error, tries)
+                self._pause(error, tries, pause)
 
     def _execution(self, script: Script) -> Execution:
         file = script.file
@@ -180,12 +184,11 @@ class _Migration:
             self.context.options.statement_timeout,
         )
 
-    def _pause(self, error: DbmigrateError, tries: int) -> None:
-        """Let the traffic behind our lock request through, for a while that differs each time."""
-        seconds = min(0.5 * 2 ** (tries - 1), 8.0) * random.uniform(0.5, 1.5)  # noqa: S311
+    def _pause(self, error: DbmigrateError, tries: int, seconds: float) -> None:
+        """Let the traffic behind our lock request through."""
         self.context.progress.waiting_for_table(
             f"{error.message}; the file is undone and tried again in {seconds:.1f} s "
-            f"(try {tries + 1} of {LOCK_TRIES})",
+            f"(try {tries + 1} of {self.retry.retries + 1})",
             [],
         )
         self.context.interruption.sleep(seconds)

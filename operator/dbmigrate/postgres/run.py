@@ -40,6 +40,7 @@ from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSe
 from dbmigrate.postgres.failures import is_transient
 from dbmigrate.postgres.interruption import Interrupted, Interruption
 from dbmigrate.postgres.progress import Progress, Reporter
+from dbmigrate.postgres.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
 from dbmigrate.postgres.session import ConnectionLostError, Session
 
 if TYPE_CHECKING:
@@ -73,7 +74,11 @@ class RunOptions:
     resource_uid: str | None = None
     resource_generation: int | None = None
     wait_lock: float = 60.0
-    lock_timeout: float = 5.0
+    lock_timeout: float = LOCK_TIMEOUT
+    lock_retries: int = RETRIES
+    """How often a file is tried again that did not get a table's lock in that time."""
+    lock_retry_timeout: float = TIME_LIMIT
+    """From such a file's first try on, no try begins later."""
     statement_timeout: float = 0.0
     connect_timeout: float = 10.0
     checks: tuple[IntegrityCheck, ...] = ()

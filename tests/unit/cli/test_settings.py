@@ -7,6 +7,7 @@ import pytest
 from dbmigrate.cli.options import Common
 from dbmigrate.cli.settings import resolve
 from dbmigrate.errors import UsageError
+from dbmigrate.postgres.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
 
 PASSWORD = "s3cret-Pass"
 
@@ -19,6 +20,10 @@ def places(tmp_path):
     (tmp_path / "config" / "environments").mkdir(parents=True)
     (tmp_path / "config" / "environments" / "staging.env").write_text(
         "DB_HOST=file-host\nDB_TIMEOUT=2500\n"
+    )
+    (tmp_path / "config" / "environments" / "patient.env").write_text(
+        "MIGRATION_LOCK_TIMEOUT=1500ms\nMIGRATION_LOCK_RETRIES=40\n"
+        "MIGRATION_LOCK_RETRY_TIMEOUT=1h\n"
     )
     return tmp_path
 
@@ -210,6 +215,26 @@ def test_the_connect_timeout_is_the_options_then_the_uris_then_the_files_then_th
     assert resolve(common(environment="staging"), env).connect_timeout == 2.5
     assert resolve(common(), env).connect_timeout == 1.5
     assert resolve(common(), {"PGHOST": "h"}).connect_timeout == 10.0
+
+
+def test_locks_are_waited_for_as_the_option_says_then_the_file_then_the_process(common):
+    """Seconds, and a number of times."""
+
+    def waits(env, **options):
+        found = resolve(common(**options), {"PGHOST": "h", **env})
+        return found.lock_timeout, found.lock_retries, found.lock_retry_timeout
+
+    process = {
+        "MIGRATION_LOCK_TIMEOUT": "500ms",
+        "MIGRATION_LOCK_RETRIES": "3",
+        "MIGRATION_LOCK_RETRY_TIMEOUT": "2m",
+    }
+    default = (LOCK_TIMEOUT, RETRIES, TIME_LIMIT)
+    assert waits({}) == default
+    assert waits(process) == (0.5, 3, 120.0)
+    assert waits(process, environment="patient") == (1.5, 40, 3600.0)
+    options = {"lock_timeout": 0.0, "lock_retries": 0, "lock_retry_timeout": 0.0}
+    assert waits(process, environment="patient", **options) == (0.0, 0, 0.0)
 
 
 @pytest.mark.parametrize(
