@@ -244,7 +244,7 @@ class Execution:
     def _copy(self, statement: Statement, data: str) -> None:
         self.watch.on_statement(statement)
         try:
-            error = self.session.copy_in(statement.text, data)
+            error = self.session.copy_in(statement.text, [data.encode()])
         except ConnectionLostError as lost:
             raise connection_lost(self.script.file, statement, str(lost)) from lost
         if error is not None:

@@ -14,7 +14,7 @@ import enum
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _WINDOW = 1 << 20
 """Bytes that are sent ahead of the server's answers; what is more waits here, not in libpq."""
+_OVERHEAD = 256
+"""What a request on its way takes beside its text, here and in libpq, in bytes about."""
 _CHUNK = 256
 """Rows of a migration's own SELECT that are held at a time, before they are dropped."""
 _CANCEL_AGAIN = 0.25
@@ -206,15 +208,19 @@ class Session:
                 raise ConnectionLostError(str(error).strip()) from error
             raise
 
-    def run(self, requests: Sequence[Request], batch: Batch | None = None) -> Iterator[Reply]:
-        """Send a batch that ends with `SYNC`, and yield its replies in order.
+    def run(self, requests: Iterable[Request], batch: Batch | None = None) -> Iterator[Reply]:
+        """Send a batch, and yield its replies in order; a `SYNC` ends it, given or not.
 
-        The replies must be read to their end. A failed statement is a reply, not an
-        exception.
+        The requests are taken one by one, about a mebibyte ahead of the replies: a lazy
+        iterable is never whole in memory. The replies must be read to their end. A failed
+        statement is a reply, not an exception; those behind it in its stretch are skipped,
+        and have no reply when they were not yet sent.
 
         Raises:
             ConnectionLostError: the connection broke; requests without a reply are in doubt.
             Interrupted: after the statement in flight was cancelled.
+            Exception: what the iterable raised, after the replies to what it gave before; the
+                connection is as usable as after a failed statement.
         """
         batch = batch or Batch()
         pgconn = self.connection.pgconn
@@ -223,46 +229,56 @@ class Session:
         try:
             pgconn.enter_pipeline_mode()
             nonblocking, pgconn.nonblocking = pgconn.nonblocking, 1
-            yield from self._exchange(pgconn, requests, batch)
+            broken_off = yield from self._exchange(pgconn, requests, batch)
             pgconn.nonblocking = nonblocking
             pgconn.exit_pipeline_mode()
         except psycopg.OperationalError as error:
             raise ConnectionLostError(str(error).strip()) from error
+        if broken_off is not None:
+            raise broken_off
 
     def _exchange(
-        self, pgconn: pq.abc.PGconn, requests: Sequence[Request], batch: Batch
-    ) -> Iterator[Reply]:
+        self, pgconn: pq.abc.PGconn, requests: Iterable[Request], batch: Batch
+    ) -> Generator[Reply, None, BaseException | None]:
+        """Give the replies, and in the end what the batch was broken off by, if it was."""
         waiting = _Waiting(self, batch)
-        expected: deque[tuple[int, int]] = deque()
-        sent = ahead = 0
-        reading = _Reading(pgconn, requests)
-        while sent < len(requests) or expected:
-            while sent < len(requests) and ahead < _WINDOW:
-                size = _send(pgconn, requests[sent])
-                expected.append((sent, size))
+        outgoing = _Outgoing(requests)
+        expected: deque[_Sent] = deque()
+        ahead = 0
+        reading = _Reading(pgconn)
+        while outgoing.has_more or expected:
+            if waiting.cancelled_at is not None:
+                outgoing.stop()
+            while ahead < _WINDOW and (request := outgoing.take()) is not None:
+                stretch = outgoing.stretch
+                size = _send(pgconn, request)
+                expected.append(_Sent(outgoing.taken - 1, request, size, stretch))
                 ahead += size
-                sent += 1
+                if ahead >= _WINDOW:
+                    pgconn.send_flush_request()  # else the server may keep all answers to itself
             unsent = bool(pgconn.flush())
-            while expected and reading.is_ready(expected[0][0]):
-                number, size = expected[0]
-                is_over, reply = reading.take(number)
+            while expected and reading.is_ready(expected[0]):
+                sent = expected[0]
+                is_over, reply = reading.take(sent)
                 if is_over:
                     expected.popleft()
-                    ahead -= size
+                    ahead -= sent.size
                     waiting.heard()
                 if reply is not None:
+                    if reply.error is not None:
+                        outgoing.failed = sent.stretch
                     yield reply
             if expected:
-                waiting.wait(pgconn, expected[0][0], unsent=unsent)
-        if waiting.cancelled_at is not None:
-            raise Interrupted
+                waiting.wait(pgconn, expected[0].number, unsent=unsent)
+        return outgoing.error if waiting.cancelled_at is None else Interrupted()
 
-    def copy_in(self, sql: str, data: str) -> ServerError | None:
-        """Run ``COPY … FROM stdin`` with its data; None when it succeeded.
+    def copy_in(self, sql: str, data: Iterable[bytes]) -> ServerError | None:
+        """Run ``COPY … FROM stdin`` with its data, given in parts; None when it succeeded.
 
         Raises:
             ConnectionLostError: the connection broke.
             Interrupted: after it was cancelled.
+            Exception: what the iterable raised; the server has failed the statement then.
         """
         try:
             # psycopg is given no parameters, so nothing in the text is interpreted.
@@ -271,8 +287,8 @@ class Session:
                 self.connection.cursor() as cursor,
                 cursor.copy(sql.encode()) as copy,
             ):
-                for start in range(0, len(data), _WINDOW):
-                    copy.write(data[start : start + _WINDOW])
+                for part in data:
+                    copy.write(part)
         except psycopg.Error as error:
             if self.connection.closed:
                 raise ConnectionLostError(str(error)) from error
@@ -282,29 +298,85 @@ class Session:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request that the server has not answered yet."""
+
+    number: int
+    request: Request
+    size: int
+    stretch: int
+
+
+class _Outgoing:
+    """Requests that are still to be sent, ended by a SYNC whatever becomes of their source."""
+
+    def __init__(self, requests: Iterable[Request]) -> None:
+        self.requests = iter(requests)
+        self.taken = 0
+        self.stretch = 0
+        """Counts up with each SYNC."""
+        self.failed = -1
+        """The stretch that failed last."""
+        self.error: Exception | None = None
+        self.has_more = True
+        self.is_open = False
+        """What was taken last still needs a SYNC behind it."""
+
+    def take(self) -> Request | None:
+        """The next one to be sent, or None; what the server would skip anyway is left out."""
+        while self.has_more:
+            request = self._next()
+            if request is None:
+                self.has_more = False
+                if not self.is_open:
+                    return None
+                request = SYNC
+            self.taken += 1
+            if request.mode is Mode.SYNC:
+                self.is_open = False
+                self.stretch += 1
+                return request
+            if self.stretch != self.failed:
+                self.is_open = True
+                return request
+        return None
+
+    def stop(self) -> None:
+        """Take no more from the source."""
+        self.requests = iter(())
+
+    def _next(self) -> Request | None:
+        try:
+            return next(self.requests, None)
+        except Exception as error:  # noqa: BLE001 -- raised again when the server has answered
+            self.error = error
+            return None
+
+
 class _Reading:
     """Puts the results of one request after the other together."""
 
-    def __init__(self, pgconn: pq.abc.PGconn, requests: Sequence[Request]) -> None:
+    def __init__(self, pgconn: pq.abc.PGconn) -> None:
         self.pgconn = pgconn
-        self.requests = requests
         self.reply: Reply | None = None
         self.rows: list[tuple[str | None, ...]] = []
         self.begun = -1
 
-    def is_ready(self, number: int) -> bool:
+    def is_ready(self, sent: _Sent) -> bool:
         """Whether `take` would not wait for the server."""
-        if self.begun != number:
-            self.begun = number
-            if self.requests[number].at_once:
+        if self.begun != sent.number:
+            self.begun = sent.number
+            if sent.request.at_once:
                 # Before libpq looks at its input, and only while it is at this request: else it
                 # refuses, and all rows come at once.
                 with contextlib.suppress(psycopg.OperationalError):
                     self.pgconn.set_chunked_rows_mode(_CHUNK)
         return not self.pgconn.is_busy()
 
-    def take(self, number: int) -> tuple[bool, Reply | None]:
+    def take(self, sent: _Sent) -> tuple[bool, Reply | None]:
         """One result of that request: whether it was the last, and the reply when it was."""
+        number = sent.number
         result = self.pgconn.get_result()
         if result is not None and result.status in _COPIES:
             # libpq has no COPY in a pipeline and would give this result again for ever; only
@@ -318,7 +390,7 @@ class _Reading:
             return True, reply
         if result.status == pq.ExecStatus.PIPELINE_SYNC:
             return True, None
-        if self.requests[number].keep_rows and result.status in _ROWS:
+        if sent.request.keep_rows and result.status in _ROWS:
             self.rows.extend(_rows(result))
         self.reply = _reply(number, result, self.rows)
         return False, None
@@ -385,7 +457,7 @@ def _send(pgconn: pq.abc.PGconn, request: Request) -> int:
         pgconn.send_query_params(sql, params or None)
         if request.at_once:
             pgconn.send_flush_request()
-    return len(sql)
+    return _OVERHEAD + len(sql) + sum(len(value) for value in request.params if value)
 
 
 def _rows(result: PGresult) -> Iterator[tuple[str | None, ...]]:
