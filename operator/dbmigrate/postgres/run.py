@@ -130,6 +130,11 @@ class Context:
         """
         self.session = connect(self.settings, self.wanted(), self.interruption)
         self.session.connection.add_notice_handler(self.progress.notice)
+        if self.session.is_pooled and not self.session.owns_server:
+            self.progress.warning(
+                f"{self.settings.place} is a connection pooler; migrating needs the server itself, "
+                "or a pool in session mode"
+            )
         return self.session
 
     def require_source(self) -> Source:
@@ -162,7 +167,10 @@ def run(
     began = time.monotonic()
 
     def second_session() -> Session:
-        wanted = SessionSettings(options.command, connect_timeout=2.0, search_path=CATALOG)
+        owns = context.session is not None and context.session.owns_server
+        wanted = SessionSettings(
+            options.command, connect_timeout=2.0, search_path=CATALOG, owns_session=owns
+        )
         return connect(settings, wanted, interruption)
 
     progress = Progress(reporter, second_session, tell_all=options.debug_queries)

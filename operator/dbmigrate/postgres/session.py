@@ -151,6 +151,11 @@ class Session:
         self.restore = restore
         self.interruption = interruption
         self.pid = connection.info.backend_pid
+        """Of the server process; what a pooler made up, as long as nobody asked the server."""
+        self.is_pooled = False
+        """Behind a connection pooler, which gives the server session to others afterwards."""
+        self.owns_server = True
+        """Nobody else gets the server session before this one ends."""
         connection.prepare_threshold = None  # each file starts with DEALLOCATE ALL
 
     @property
@@ -169,7 +174,17 @@ class Session:
             # The server would notice the end of a long statement's client only later.
             with contextlib.suppress(psycopg.Error):
                 self.connection.cancel_safe(timeout=2)
+        elif self.is_pooled:
+            self._give_back()
         self.connection.close()
+
+    def _give_back(self) -> None:
+        """Leave nothing in a server session that others get; not every pooler clears it."""
+        with contextlib.suppress(psycopg.Error):
+            if self.connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                self.connection.execute("rollback")
+            if self.owns_server:
+                self.connection.execute("discard all")
 
     def query(
         self, sql: LiteralString, params: Sequence[object] | Mapping[str, object] = ()

@@ -47,7 +47,7 @@ _CAUSES: Final = (
     ),
     _Cause(
         "TooManyConnections",
-        r"too many (clients|connections)|remaining connection slots",
+        r"too many (clients|connections)|remaining connection slots|no more connections allowed",
         "free connections, or raise max_connections or the role's limit",
     ),
     _Cause(

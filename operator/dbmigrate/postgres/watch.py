@@ -42,10 +42,7 @@ class HistoryWatch:
             Interrupted: a signal came.
         """
         try:
-            if self._session is None:
-                self._session = connect(self.settings, self.wanted, self.interruption)
-            found = look(self._session, self.history_schema)
-            return newest(read_applied(self._session, found))
+            return self._ask()
         except (psycopg.Error, ConnectionLostError) as error:
             self.close()
             lines = str(error).strip().splitlines() or ["the connection was lost"]
@@ -54,6 +51,15 @@ class HistoryWatch:
             if error.error_code not in _NOT_YET:
                 raise
             raise UnreachableError(error.message, code=error.error_code, hint=error.hint) from None
+
+    def _ask(self) -> Version | None:
+        if self._session is None:
+            self._session = connect(self.settings, self.wanted, self.interruption)
+        found = look(self._session, self.history_schema)
+        current = newest(read_applied(self._session, found))
+        if not self._session.owns_server:
+            self.close()  # behind a pooler it is one transaction, which must not stay open
+        return current
 
     def close(self) -> None:
         """Give the connection back."""
