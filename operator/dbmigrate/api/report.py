@@ -235,15 +235,25 @@ def to_json(value: Any) -> Any:
     None, empty lists and empty texts are left out where that is the field's default,
     so that `from_json` gives an equal value back.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            _camel(each.name): to_json(item)
-            for each in dataclasses.fields(value)
-            if (item := getattr(value, each.name)) not in (None, "", ()) or item != each.default
-        }
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
-    return value
+    kind: Any = type(value)
+    keys = _keys(kind)
+    if keys is None:
+        return value
+    return {
+        key: to_json(item)
+        for name, key, default in keys
+        if (item := getattr(value, name)) not in (None, "", ()) or item != default
+    }
+
+
+@cache
+def _keys(kind: type) -> tuple[tuple[str, str, Any], ...] | None:
+    """Each field's name, its key and its default, or None for what is no dataclass."""
+    if not dataclasses.is_dataclass(kind):
+        return None
+    return tuple((each.name, _camel(each.name), each.default) for each in dataclasses.fields(kind))
 
 
 @cache

@@ -144,9 +144,10 @@ class App:
 
     def _make_output(self) -> Output:
         if self._form == "json":
+            from dbmigrate.cli.gathering import GatheredLines  # noqa: PLC0415 -- only with it
             from dbmigrate.cli.output_json import JsonOutput  # noqa: PLC0415 -- one of two
 
-            return JsonOutput(standard_output(encoding="utf-8"))
+            return JsonOutput(GatheredLines(standard_output(encoding="utf-8")))
         from dbmigrate.cli.output_text import TextOutput  # noqa: PLC0415 -- one of two
         from dbmigrate.cli.terminal import terminal_for  # noqa: PLC0415 -- only with it
 

@@ -6,7 +6,6 @@ exit codes nor JSON. Everything that can go wrong ends in `App`.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -22,15 +21,11 @@ from dbmigrate.postgres.interruption import Interrupted
 PROGRAM = "dbmigrate"
 
 
-def main() -> None:
-    """Run, and end the process."""
+def main() -> int:
+    """The process's own invocation; its exit code."""
     if "_DBMIGRATE_COMPLETE" in os.environ:  # a shell asks for completions: click's own matter
         dbmigrate_group.main(prog_name=PROGRAM)
-    code = run(sys.argv[1:])
-    # With stdout gone, flushing it at the end would turn the exit code into 120.
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stdout.flush()
-    sys.exit(code)
+    return run(sys.argv[1:])
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,4 +1,7 @@
-"""One JSON object a line on stdout: events as they happen, the result last (see `api.report`)."""
+"""One JSON object a line on stdout: events as they happen, the result last (see `api.report`).
+
+Lines that follow each other within moments are written together: see `gathering`.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,19 @@ from dbmigrate.api.report import EventName, RunResult, result_line, to_json
 from dbmigrate.cli.results import now
 
 if TYPE_CHECKING:
-    from dbmigrate.cli.streams import SafeStream
+    from dbmigrate.cli.gathering import GatheredLines
 
 
 class JsonOutput:
-    """Output for machines. Each line is written whole and at once."""
+    """Output for machines. A line is written whole, and a tenth of a second late at most."""
 
-    def __init__(self, stream: SafeStream) -> None:
-        self._stream = stream
+    def __init__(self, lines: GatheredLines) -> None:
+        self._lines = lines
 
     def emit(self, event: EventName, **data: object) -> None:
         """Write one event's line, with its time."""
         line = {"event": event.value, "time": now(), **{k: to_json(v) for k, v in data.items()}}
-        self._stream.line(json.dumps(line, ensure_ascii=False, default=str))
+        self._lines.line(json.dumps(line, ensure_ascii=False, default=str))
 
     def show_statements(self) -> None:
         """Nothing: every event is written anyway."""
@@ -31,6 +34,7 @@ class JsonOutput:
         """Nothing: which database it is belongs to people's output."""
 
     def result(self, result: RunResult, files: Mapping[str, str]) -> None:
-        """Write the last line."""
+        """Write the last line, and with it whatever waits."""
         del files
-        self._stream.line(result_line(result))
+        self._lines.line(result_line(result))
+        self._lines.flush()
