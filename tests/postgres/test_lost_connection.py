@@ -59,6 +59,6 @@ def test_the_last_look_at_the_history_is_taken_again(database, run_cut, command)
     database.write("v1.0.0_a.sql", "create table a ();")
     if command == "status":
         database.run("up")
-    result = run_cut(b"order by id desc", command)
+    result = run_cut(b"as l order by id desc", command)
     assert (result.failure, result.database_known) == (None, True)
     assert result.current_version == "1.0.0"

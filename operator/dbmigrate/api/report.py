@@ -86,6 +86,8 @@ class PlanStep:
     checksum: str
     """SHA-256 of the file's bytes, hexadecimal."""
     direction: Direction = Direction.FORWARD
+    out_of_order: bool = False
+    """It is older than what is applied already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,51 @@ class MigrationRecord:
     execution_time_ms: int | None = None
     git_commit_hash: str | None = None
     plan_hash: str | None = None
+    origin: str = ""
+    """``baseline``, or ``adopted:`` and a tool's name; empty when dbmigrate has run it."""
+    applied_checksum: str = ""
+    """Of the file that ran, when a repair has agreed to another `checksum` since."""
+
+
+@dataclass(frozen=True, slots=True)
+class AheadMigration:
+    """An applied migration that is newer than all of the source."""
+
+    version: str
+    file: str
+    rollback_kept: bool = False
+    """The database keeps its rollback, so that this source could undo it."""
+    origin: str = ""
+    """As in `MigrationRecord`."""
+
+
+class AmendmentAction(StrEnum):
+    """What was done to the history without running anything."""
+
+    BASELINE = "baseline"
+    REPAIR = "repair"
+    ADOPT = "adopt"
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """One change of the history that ran nothing."""
+
+    action: AmendmentAction
+    version: str
+    file: str
+    checksum: str
+    """SHA-256 of the file's bytes as it is now recorded."""
+    old_checksum: str = ""
+    """What a repair replaces."""
+    rollback: str = ""
+    """The rollback's file, where its text is kept in the database from now on."""
+    foreign: str = ""
+    """What the other tool calls an adopted migration."""
+    proof: str = ""
+    """By what an adopted migration was matched with its file."""
+    applied_at: str = ""
+    """When an adopted migration was applied, as the other tool has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +236,7 @@ class RunResult:
     """The whole result of a run: the last line of its log."""
 
     command: str
-    """``up``, ``down``, ``to``, ``status``, ``plan``, ``validate`` or ``check``."""
+    """``up``, ``down``, ``to``, ``status``, ``plan``, ``baseline`` …"""
     outcome: Outcome
     exit_code: int
     finished_at: str
@@ -216,6 +263,12 @@ class RunResult:
     """The newest row of the history, when it is a failure: nothing has succeeded since."""
     failure: Failure | None = None
     integrity: IntegrityReport | None = None
+    ahead: tuple[AheadMigration, ...] = ()
+    """What the database has that is newer than the source, oldest first."""
+    amendments: tuple[Amendment, ...] = ()
+    """What `baseline`, `repair` or `adopt` recorded."""
+    dry_run: bool = False
+    """The amendments were not recorded: the run only tells what they would be."""
     duration_ms: int = 0
     truncated: bool = False
     """Parts were left out to fit the termination message; the log's last line has them."""
@@ -346,7 +399,12 @@ def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
         result, plan=None, applied=result.applied[-5:], integrity=_brief(result.integrity, 5, 200)
     )
     result = dataclasses.replace(
-        result, plan=None, applied=(), integrity=_brief(result.integrity, 0, 0)
+        result,
+        plan=None,
+        applied=(),
+        ahead=(),
+        amendments=(),
+        integrity=_brief(result.integrity, 0, 0),
     )
     for limit in (1000, 300, 150, 80, 40, 20, 10):
         yield _cut_texts(result, limit)

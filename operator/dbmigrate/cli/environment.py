@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dbmigrate.api.rules import DatabaseAhead, OutOfOrder
 from dbmigrate.cli.parameters import MAX_RETRIES, parse_duration
 from dbmigrate.cli.textfile import read_text
 from dbmigrate.errors import Location, UsageError
@@ -46,7 +47,12 @@ FLAG_KEYS = (
     "DEBUG_QUERIES",
     "AUDIT_LOGGING",
 )
-KEYS = (*CONNECTION_KEYS, *INTEGER_KEYS, *DURATION_KEYS, *FLAG_KEYS)
+RULE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "MIGRATION_OUT_OF_ORDER": tuple(OutOfOrder),
+    "MIGRATION_DATABASE_AHEAD": tuple(DatabaseAhead),
+}
+"""Each rule's key, and its values; an option rules over it."""
+KEYS = (*CONNECTION_KEYS, *INTEGER_KEYS, *DURATION_KEYS, *FLAG_KEYS, *RULE_KEYS)
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -67,6 +73,8 @@ class EnvironmentSettings:
     """The keys of `FLAG_KEYS` that are set."""
     numbers: Mapping[str, float] | None = None
     """The keys of `INTEGER_KEYS` and `DURATION_KEYS` that are set; durations in seconds."""
+    rules: Mapping[str, str] | None = None
+    """The keys of `RULE_KEYS` that are set."""
 
     def flag(self, key: str) -> bool | None:
         """The value of one flag, or None when the source does not set it."""
@@ -195,7 +203,9 @@ def _interpret(values: Mapping[str, str], location: _Locate) -> EnvironmentSetti
     numbers |= {key: _duration(values, key, location) for key in DURATION_KEYS if key in values}
     flags = {key: _flag(values, key, location) for key in FLAG_KEYS if key in values}
     timeout = numbers.get("DB_TIMEOUT")
-    return EnvironmentSettings(params, None if timeout is None else timeout / 1000, flags, numbers)
+    rules = {key: _choice(values, key, location) for key in RULE_KEYS if key in values}
+    connect_timeout = None if timeout is None else timeout / 1000
+    return EnvironmentSettings(params, connect_timeout, flags, numbers, rules)
 
 
 class _Locate(Protocol):
@@ -235,6 +245,14 @@ def _flag(values: Mapping[str, str], key: str, location: _Locate) -> bool:
     if text in _FALSE:
         return False
     raise _bad_value(key, "is neither true nor false", "write true or false", location)
+
+
+def _choice(values: Mapping[str, str], key: str, location: _Locate) -> str:
+    text = values[key].lower()
+    if text not in RULE_KEYS[key]:
+        known = ", ".join(RULE_KEYS[key])
+        raise _bad_value(key, f"is none of {known}", f"write one of {known}", location)
+    return text
 
 
 def _bad_value(key: str, problem: str, hint: str, location: _Locate) -> UsageError:

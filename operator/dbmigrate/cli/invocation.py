@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dbmigrate.api.checks import IntegrityCheck
     from dbmigrate.cli.app import App
     from dbmigrate.cli.options import Common
+    from dbmigrate.migrations.amend import Amend
     from dbmigrate.migrations.source import Source
     from dbmigrate.migrations.version import Version
 
@@ -37,6 +38,8 @@ class Request:
     checks: Path | None = None
     default_checks: bool = False
     """Without `checks`, the first source's ``checks.yaml`` is read."""
+    amend: Amend | None = None
+    """For the commands that record without running anything."""
 
 
 def execute(ctx: click.Context, request: Request) -> int:
@@ -81,6 +84,8 @@ def execute(ctx: click.Context, request: Request) -> int:
         checks=checks,
         stop_reason=StopFile(common.stop_file),
         debug_queries=settings.debug_queries,
+        rules=settings.rules,
+        amend=request.amend,
     )
     result = run(settings.connection, source, options, app.output, app.interruption)
     return app.finish(result, {str(each.version): each.file for each in source.migrations})

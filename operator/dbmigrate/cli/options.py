@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from dbmigrate.api.rules import DatabaseAhead, OutOfOrder
 from dbmigrate.cli.parameters import MAX_RETRIES, Duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,6 +53,8 @@ class Common:
     applied_by: str | None
     resource_uid: str | None
     resource_generation: int | None
+    out_of_order: str | None
+    database_ahead: str | None
     expect_source: str | None
     stop_file: Path | None
     termination_message: Path | None
@@ -175,6 +178,19 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         type=Duration(),
         default="0",
         help="How long one statement may take.  [default: 0, without end]",
+    ),
+    _option(
+        "--out-of-order",
+        section=HOW,
+        type=click.Choice([each.value for each in OutOfOrder]),
+        help="What to do about a pending file older than the current version.  [default: refuse]",
+    ),
+    _option(
+        "--database-ahead",
+        section=HOW,
+        type=click.Choice([each.value for each in DatabaseAhead]),
+        help="What to do about a database with newer versions than the source has.  "
+        "[default: refuse]",
     ),
     _option(
         "--git-commit",

@@ -14,13 +14,14 @@ from dbmigrate.api.report import (
     MigrationRecord,
     Outcome,
     PlanReport,
+    PlanStep,
     RunResult,
 )
+from dbmigrate.cli.amendment_text import state_of, write_amendments
 from dbmigrate.cli.failure_text import cut, write_failure
 from dbmigrate.cli.parameters import format_duration
 from dbmigrate.cli.terminal import Terminal
 
-_STATES = {"completed": "applied"}
 _SHORT_HASH = 12
 
 
@@ -77,6 +78,7 @@ class TextOutput:
             files: the source's files by version.
         """
         self._out.progress("")
+        write_amendments(self._out, result)
         match result.command:
             case "status" if result.database_known:
                 self._status(result, files)
@@ -159,7 +161,7 @@ class TextOutput:
             word = "apply" if plan.direction is Direction.FORWARD else "roll back"
             self._out.table(
                 ("", "VERSION", "FILE", "SHA-256"),
-                [(word, step.version, step.file, step.checksum) for step in plan.steps],
+                [(_do(word, step), step.version, step.file, step.checksum) for step in plan.steps],
             )
             self._out.line(f"{_span(plan)}, {_count(len(plan.steps), 'file')}", "strong")
         self._out.line(f"PLAN {plan.hash}")
@@ -205,7 +207,7 @@ class TextOutput:
 
 def _history_row(record: MigrationRecord, files: Mapping[str, str]) -> tuple[str, ...]:
     ms = record.execution_time_ms
-    state = _STATES.get(record.status, record.status.replace("_", " "))
+    state = state_of(record)
     return (
         record.version,
         record.file,
@@ -231,6 +233,10 @@ def _last_failure(failed: FailedAttempt) -> str:
 def _time(text: str) -> str:
     """An RFC 3339 time for a table."""
     return text[:19].replace("T", " ")
+
+
+def _do(word: str, step: PlanStep) -> str:
+    return f"{word}, out of order" if step.out_of_order else word
 
 
 def _span(plan: PlanReport) -> str:

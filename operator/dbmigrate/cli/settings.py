@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbmigrate.api.rules import DatabaseAhead, OutOfOrder, PlanRules
 from dbmigrate.cli.environment import (
     CONNECTION_KEYS,
     FLAG_KEYS,
+    RULE_KEYS,
     EnvironmentSettings,
     check_name,
     read_environment_file,
@@ -64,6 +66,7 @@ class Settings:
     lock_retry_timeout: float
     """Seconds."""
     debug_queries: bool
+    rules: PlanRules
     warnings: tuple[str, ...]
 
 
@@ -90,12 +93,12 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
         or _by_process(common, process, file_path)
     )
     params, origin = source
-    rules, warnings = _process_flags(process)
-    rules.update((file.flags or {}) if file else {})
+    flags, warnings = _process_flags(process)
+    flags.update((file.flags or {}) if file else {})
     warnings += [
-        f"{key}={str(rules[key]).lower()} is not enforced by this release: {instead}"
+        f"{key}={str(flags[key]).lower()} is not enforced by this release: {instead}"
         for key, (asks, instead) in NOT_ENFORCED.items()
-        if rules.get(key) is asks
+        if flags.get(key) is asks
     ]
     if file and file.params and origin != str(file_path):
         warnings.append(f"the connection comes from {origin}, not from {file_path}")
@@ -109,7 +112,8 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
         lock_retry_timeout=number(
             common.lock_retry_timeout, "MIGRATION_LOCK_RETRY_TIMEOUT", retrying.TIME_LIMIT
         ),
-        debug_queries=rules.get("DEBUG_QUERIES", False),
+        debug_queries=flags.get("DEBUG_QUERIES", False),
+        rules=_rules(common, file, process),
         warnings=tuple(warnings),
     )
 
@@ -217,6 +221,20 @@ class _Numbers:
             if found is not None:
                 return found
         return default
+
+
+def _rules(
+    common: Common, file: EnvironmentSettings | None, process: Mapping[str, str]
+) -> PlanRules:
+    """The rules for the plan: the option rules, then the environment's file, then the process."""
+    found = {**(read_process(process, RULE_KEYS).rules or {}), **((file and file.rules) or {})}
+    out_of_order = common.out_of_order or found.get("MIGRATION_OUT_OF_ORDER")
+    database_ahead = common.database_ahead or found.get("MIGRATION_DATABASE_AHEAD")
+    default = PlanRules()
+    return PlanRules(
+        out_of_order=OutOfOrder(out_of_order) if out_of_order else default.out_of_order,
+        database_ahead=DatabaseAhead(database_ahead) if database_ahead else default.database_ahead,
+    )
 
 
 def _connect_timeout(

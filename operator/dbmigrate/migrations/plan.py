@@ -10,29 +10,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 from dbmigrate.api.report import Direction, PlanReport, PlanStep
+from dbmigrate.api.rules import DatabaseAhead, OutOfOrder, PlanRules
 from dbmigrate.errors import Location, RefusedError, UsageError
+from dbmigrate.migrations.ahead import ahead_of, describe, refuse_ahead
+from dbmigrate.migrations.applied import (
+    BASELINE,
+    AppliedMigration,
+    newest,
+    pending,
+    verify_checksums,
+)
 from dbmigrate.migrations.source import MigrationFile, Source
 from dbmigrate.migrations.version import Version
 
 ZERO = Version(0, 0, 0)
 """The version before the first: ``down 0`` rolls back everything. No migration may have it."""
-
-
-@dataclass(frozen=True, slots=True)
-class AppliedMigration:
-    """A migration that the database's history says is applied now."""
-
-    version: Version
-    file: str
-    checksum: str
-    text_checksum: str
-    rollback: MigrationFile | None = None
-    """The rollback as it was stored in the database when the migration was applied."""
+_DEFAULT: Final = PlanRules()
 
 
 @dataclass(frozen=True)
@@ -43,17 +42,33 @@ class Plan:
     from_version: Version | None
     to_version: Version | None
     steps: tuple[MigrationFile, ...]
+    warnings: tuple[str, ...] = ()
+    """What a reader should know before it runs. No part of the hash."""
+
+    @cached_property
+    def late(self) -> tuple[MigrationFile, ...]:
+        """Steps that run out of order: they are older than what is applied already."""
+        if self.from_version is None or self.direction is Direction.ROLLBACK:
+            return ()
+        return tuple(step for step in self.steps if step.version < self.from_version)
 
     @cached_property
     def report(self) -> PlanReport:
         """The plan in the form that is shown and sent."""
+        late = {step.version for step in self.late}
         return PlanReport(
             direction=self.direction,
             from_version=_text(self.from_version),
             to_version=_text(self.to_version),
             hash=self.hash,
             steps=tuple(
-                PlanStep(str(step.version), step.file, step.checksum, self.direction)
+                PlanStep(
+                    str(step.version),
+                    step.file,
+                    step.checksum,
+                    self.direction,
+                    out_of_order=step.version in late,
+                )
                 for step in self.steps
             ),
         )
@@ -89,89 +104,56 @@ def _text(version: Version | None) -> str | None:
     return None if version is None else str(version)
 
 
-def newest(applied: Sequence[AppliedMigration]) -> Version | None:
-    """The current version: the highest that is applied."""
-    return max((each.version for each in applied), default=None)
-
-
-def verify_checksums(source: Source, applied: Sequence[AppliedMigration]) -> None:
-    """Refuse a source in which an applied file was edited.
-
-    Line ends and a byte order mark do not count as an edit.
-
-    Raises:
-        RefusedError: code ChecksumMismatch, naming each file with both sums.
-    """
-    edited = [
-        (each, file)
-        for each in applied
-        if (file := source.by_version.get(each.version)) is not None
-        and file.checksum != each.checksum
-        and file.text_checksum != each.text_checksum
-    ]
-    if not edited:
-        return
-    sums = "\n".join(
-        f"  {file.file}: applied {each.checksum}, now {file.checksum}" for each, file in edited
-    )
-    raise RefusedError(
-        f"an applied migration was edited afterwards:\n{sums}",
-        code="ChecksumMismatch",
-        hint="restore the file as it was applied, and put the change into a new migration",
-        location=Location(edited[0][1].path or edited[0][1].file),
-    )
-
-
-def pending(
-    source: Source, applied: Sequence[AppliedMigration], target: Version | None = None
-) -> tuple[MigrationFile, ...]:
-    """Migrations of the source that are not applied, up to the target, in order."""
-    done = {each.version for each in applied}
-    return tuple(
-        file
-        for file in source.migrations
-        if file.version not in done and (target is None or file.version <= target)
-    )
-
-
 def plan_forward(
-    source: Source, applied: Sequence[AppliedMigration], target: Version | None = None
+    source: Source,
+    applied: Sequence[AppliedMigration],
+    target: Version | None = None,
+    rules: PlanRules = _DEFAULT,
 ) -> Plan:
     """The plan of ``up``: every pending migration up to the target (None: the latest).
 
     Raises:
         RefusedError: an applied file was edited (ChecksumMismatch) or is missing
             (MissingMigration), the database is ahead of the source (DatabaseAhead), or a
-            pending version is older than the current one (OutOfOrder).
+            pending version is older than the current one (OutOfOrder); the last two
+            unless the rules have it otherwise.
         UsageError: the target is no version of the source (UnknownVersion).
     """
     _require_known(target, source, applied)
     verify_checksums(source, applied)
-    _require_files(source, applied)
+    warnings = list(_require_files(source, applied, rules.database_ahead))
     current = newest(applied)
     steps = pending(source, applied, target)
-    late = [step for step in steps if current is not None and step.version < current]
-    if late:
-        names = ", ".join(step.file for step in late)
-        raise RefusedError(
-            f"out of order: {names} would run after {current}, which is applied already",
-            code="OutOfOrder",
-            hint=f"rename it to a version above {current}",
-            location=Location(late[0].path or late[0].file),
-        )
-    to_version = steps[-1].version if steps else current
-    return Plan(Direction.FORWARD, current, to_version, steps)
+    to_version = max((each.version for each in steps), default=None)
+    if current is not None and (to_version is None or to_version < current):
+        to_version = current
+    plan = Plan(Direction.FORWARD, current, to_version, steps)
+    if plan.late and rules.out_of_order is OutOfOrder.REFUSE:
+        raise _out_of_order(plan)
+    if rules.out_of_order is OutOfOrder.WARN:
+        warnings += [
+            f"{each.file} runs out of order: after {current}, which is applied already"
+            for each in plan.late
+        ]
+    return replace(plan, warnings=tuple(warnings))
 
 
 def plan_rollback(source: Source, applied: Sequence[AppliedMigration], target: Version) -> Plan:
-    """The plan of ``down``: roll back everything after the target, newest first.
+    """The plan of ``down``: roll back everything after the target.
 
-    A rollback comes from the source; when the source has none (an older release was
-    deployed again), the text kept in the database serves.
+    The last applied is the first undone: one that ran out of order may build upon a newer
+    version. A rollback comes from the source; when the source has none (an older release
+    was deployed again), the text kept in the database serves.
+
+    Args:
+        source: the files.
+        applied: what is applied, in the order in which it was.
+        target: what stays: this version and the older ones.
 
     Raises:
-        RefusedError: an applied file was edited, or a rollback is nowhere to be found
-            (RollbackMissing, naming each).
+        RefusedError: an applied file was edited, a version came by a baseline
+            (BelowBaseline), or a rollback is nowhere to be found (RollbackMissing,
+            naming each).
         UsageError: the target is not applied (UnknownVersion).
     """
     if target != ZERO and all(each.version != target for each in applied):
@@ -181,11 +163,8 @@ def plan_rollback(source: Source, applied: Sequence[AppliedMigration], target: V
             hint="`dbmigrate status` lists what is applied; `down 0` rolls back everything",
         )
     verify_checksums(source, applied)
-    undone = sorted(
-        (each for each in applied if each.version > target),
-        key=lambda each: each.version,
-        reverse=True,
-    )
+    undone = [each for each in reversed(applied) if each.version > target]
+    _require_not_baselined(undone)
     steps: list[MigrationFile] = []
     missing: list[str] = []
     for each in undone:
@@ -201,10 +180,16 @@ def plan_rollback(source: Source, applied: Sequence[AppliedMigration], target: V
             hint=f"add rollbacks/v{missing[0]}_rollback.sql",
         )
     to_version = max((e.version for e in applied if e.version <= target), default=None)
-    return Plan(Direction.ROLLBACK, newest(applied), to_version, tuple(steps))
+    warnings = tuple(_staying(applied, target))
+    return Plan(Direction.ROLLBACK, newest(applied), to_version, tuple(steps), warnings)
 
 
-def plan_to(source: Source, applied: Sequence[AppliedMigration], target: Version) -> Plan:
+def plan_to(
+    source: Source,
+    applied: Sequence[AppliedMigration],
+    target: Version,
+    rules: PlanRules = _DEFAULT,
+) -> Plan:
     """The plan of ``to VERSION``: forward or back, whichever leads there.
 
     Raises:
@@ -214,7 +199,7 @@ def plan_to(source: Source, applied: Sequence[AppliedMigration], target: Version
     current = newest(applied)
     if current is not None and target < current:
         return plan_rollback(source, applied, target)
-    return plan_forward(source, applied, target)
+    return plan_forward(source, applied, target, rules)
 
 
 def _require_known(
@@ -232,24 +217,60 @@ def _require_known(
     )
 
 
-def _require_files(source: Source, applied: Sequence[AppliedMigration]) -> None:
+def _require_files(
+    source: Source, applied: Sequence[AppliedMigration], rule: DatabaseAhead
+) -> Iterator[str]:
+    """Refuse a source that lacks what is applied, or yield a warning where the rule allows it."""
+    ahead = ahead_of(source, applied)
+    if ahead and rule is DatabaseAhead.REFUSE:
+        raise refuse_ahead(source, ahead)
     missing = sorted(
-        (each for each in applied if each.version not in source.by_version),
+        (each for each in applied if each.version not in source.by_version and each not in ahead),
         key=lambda each: each.version,
     )
-    if not missing:
-        return
-    names = ", ".join(f"{each.version} ({each.file})" for each in missing)
-    latest = source.latest
-    if latest is None or missing[-1].version > latest:
+    if missing:
+        names = ", ".join(f"{each.version} ({each.file})" for each in missing)
         raise RefusedError(
-            f"the database is ahead of the source: it has {names}; "
-            f"the source ends at {latest or 'nothing'}",
-            code="DatabaseAhead",
-            hint="deploy the newer source, or roll back on purpose with `dbmigrate to VERSION`",
+            f"applied, but not in the source: {names}",
+            code="MissingMigration",
+            hint="put the file back as it was applied",
         )
-    raise RefusedError(
-        f"applied, but not in the source: {names}",
-        code="MissingMigration",
-        hint="put the file back as it was applied",
+    if ahead:
+        yield describe(source, ahead)
+
+
+def _out_of_order(plan: Plan) -> RefusedError:
+    names = ", ".join(step.file for step in plan.late)
+    current = plan.from_version
+    return RefusedError(
+        f"out of order: {names} would run after {current}, which is applied already",
+        code="OutOfOrder",
+        hint=f"rename it to a version above {current}; or, if it depends on nothing newer, let "
+        "it run late by --out-of-order warn",
+        location=Location(plan.late[0].path or plan.late[0].file),
     )
+
+
+def _require_not_baselined(undone: Sequence[AppliedMigration]) -> None:
+    baselined = sorted(each.version for each in undone if each.origin == BASELINE)
+    if baselined:
+        raise RefusedError(
+            f"{', '.join(map(str, baselined))} came by a baseline: dbmigrate has not run it, and "
+            "does not undo it",
+            code="BelowBaseline",
+            hint=f"the way back ends at {baselined[-1]}",
+        )
+
+
+def _staying(applied: Sequence[AppliedMigration], target: Version) -> Iterator[str]:
+    """A warning for each migration that stays, though it was applied after one that goes."""
+    gone: list[AppliedMigration] = []
+    for each in applied:
+        if each.version > target:
+            gone.append(each)
+        elif gone:
+            versions = ", ".join(str(other.version) for other in gone)
+            yield (
+                f"{each.file} stays, and was applied after {versions}, which is rolled back: "
+                "look whether it needs what goes"
+            )

@@ -16,16 +16,16 @@ from psycopg import sql
 from dbmigrate import __version__
 from dbmigrate.api.report import Direction, FailedAttempt, MigrationRecord
 from dbmigrate.errors import DbmigrateError, RefusedError
-from dbmigrate.migrations.plan import AppliedMigration
+from dbmigrate.migrations.applied import RUN, AppliedMigration
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.bookkeeping import HISTORY, Bookkeeping
 from dbmigrate.postgres.failures import as_json
+from dbmigrate.postgres.live import LIVE, live
 from dbmigrate.postgres.session import Request, Session
 
 _LONGEST_MESSAGE: Final = 2000
 """Characters of an old failure's message; a script can raise one of megabytes."""
-_LIVE: Final = "migration_type = 'forward' and status = 'completed'"
 _TIME: Final = (
     """pg_catalog.to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 )
@@ -52,13 +52,19 @@ def read_applied(session: Session, found: Bookkeeping) -> tuple[AppliedMigration
     if not found.exists:
         return ()
     query = sql.SQL(
-        "select version, filename, checksum, text_checksum from {} where "  # noqa: S608 -- our constants
-        + _LIVE
-        + " order by id"
-    ).format(found.table(HISTORY))
+        "select version, filename, checksum, text_checksum, origin, rollback_checksum"
+        " from {} as l order by id"
+    ).format(live(found))
     return tuple(
-        AppliedMigration(_version(version), filename, checksum, text_checksum)
-        for version, filename, checksum, text_checksum in session.compose(query)
+        AppliedMigration(
+            _version(version),
+            filename,
+            checksum,
+            text_checksum,
+            origin=origin,
+            rollback_checksum=rollback,
+        )
+        for version, filename, checksum, text_checksum, origin, rollback in session.compose(query)
     )
 
 
@@ -80,10 +86,9 @@ def read_rollbacks(
         RefusedError: a kept text does not have its checksum any more (HistoryDamaged).
     """
     query = sql.SQL(
-        "select version, rollback_file, rollback_sql, rollback_checksum from {} where "  # noqa: S608 -- our constants
-        + _LIVE
-        + " and rollback_sql is not null and version = any(%s)"
-    ).format(found.table(HISTORY))
+        "select version, rollback_file, rollback_sql, rollback_checksum from {} as l"
+        " where rollback_sql is not null and version = any(%s)"
+    ).format(live(found))
     kept: dict[Version, MigrationFile] = {}
     for text, file, script, checksum in session.compose(query, [[str(each) for each in versions]]):
         data = script.encode()
@@ -104,29 +109,30 @@ def read_records(session: Session, found: Bookkeeping, limit: int) -> tuple[Migr
     if not found.exists:
         return ()
     query = sql.SQL(
-        "select version, filename, checksum, migration_type, status, "  # noqa: S608 -- our constants
+        "select version, filename, checksum, "  # noqa: S608 -- our constants
         + _TIME
-        + ", applied_by, execution_time_ms, git_commit_hash, plan_hash from {} where "
-        + _LIVE
-        + " order by id desc limit %s"
-    ).format(found.table(HISTORY))
+        + ", applied_by, execution_time_ms, git_commit_hash, plan_hash, origin, applied_checksum"
+        " from {} as l order by id desc limit %s"
+    ).format(live(found))
     rows = session.compose(query, [limit])
     return tuple(_record(row) for row in reversed(rows))
 
 
 def _record(row: Sequence[Any]) -> MigrationRecord:
-    version, file, checksum, kind, status, applied_at, applied_by, ms, commit, plan_hash = row
+    version, file, checksum, applied_at, applied_by, ms, commit, plan_hash, origin, applied = row
     return MigrationRecord(
         version=version,
         file=file,
         checksum=checksum,
-        type=Direction(kind),
-        status=status,
+        type=Direction.FORWARD,
+        status="completed",
         applied_at=applied_at,
         applied_by=applied_by,
         execution_time_ms=ms,
         git_commit_hash=commit,
         plan_hash=plan_hash,
+        origin="" if origin == RUN else origin,
+        applied_checksum="" if applied == checksum else applied,
     )
 
 
@@ -240,7 +246,7 @@ class Writer:
         self._rollback = f"""
             with undone as (
                 update {table} set status = 'rolled_back'
-                where version = $1 and {_LIVE}
+                where version = $1 and {LIVE}
                 returning 1
             )
             {self._insert}

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from dbmigrate.api.report import Direction
 from dbmigrate.errors import RefusedError, UsageError
+from dbmigrate.migrations.applied import AppliedMigration, newest
 from dbmigrate.migrations.plan import (
-    AppliedMigration,
     Plan,
-    newest,
     plan_forward,
     plan_hash,
     plan_rollback,
@@ -51,12 +50,13 @@ def _plan(
     if target is None:
         if options.command in ("down", "to"):
             raise UsageError(f"`{options.command}` needs a version", code="NoTarget")
-        return plan_forward(source, applied)
+        return plan_forward(source, applied, rules=options.rules)
     if options.command == "up":
-        return plan_forward(source, applied, target)
+        return plan_forward(source, applied, target, options.rules)
     applied = _with_rollbacks(session, found, source, applied, target)
-    make = plan_rollback if options.command == "down" else plan_to
-    return make(source, applied, target)
+    if options.command == "down":
+        return plan_rollback(source, applied, target)
+    return plan_to(source, applied, target, options.rules)
 
 
 def _with_rollbacks(
@@ -108,11 +108,10 @@ def _whole_hash(
     if plan.steps and plan.direction is not done.direction:
         return None
     steps = [*done.steps, *((step.version, step.checksum) for step in plan.steps)]
+    versions = {version for version, _ in done.steps}
+    begin = newest([each for each in applied if each.version not in versions])
     if done.direction is Direction.ROLLBACK:
-        begin: Version | None = done.steps[0][0]
-    else:
-        versions = {version for version, _ in done.steps}
-        begin = newest([each for each in applied if each.version not in versions])
+        begin = max(versions if begin is None else {*versions, begin})
     return plan_hash(done.direction, begin, plan.to_version, steps)
 
 

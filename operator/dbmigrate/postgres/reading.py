@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbmigrate.errors import RefusedError
-from dbmigrate.migrations.plan import newest, pending, verify_checksums
+from dbmigrate.migrations.ahead import ahead_of, describe, way_back
+from dbmigrate.migrations.applied import newest, pending, verify_checksums
 from dbmigrate.postgres import bookkeeping, history
 from dbmigrate.postgres.planning import make_plan
 from dbmigrate.postgres.run import tell_plan
@@ -37,6 +38,11 @@ def status(context: Context) -> None:
     if context.source is not None:
         waiting = len(pending(context.source, applied, context.options.target))
         context.message += f", {waiting} pending" if waiting else ", nothing is pending"
+        ahead = ahead_of(context.source, applied)
+        if ahead:
+            context.progress.warning(
+                f"{describe(context.source, ahead)}; {way_back(context.source, ahead)}"
+            )
         try:
             verify_checksums(context.source, applied)
         except RefusedError as edited:  # `up` refuses; here it is one more thing to know
@@ -73,6 +79,8 @@ def validate(context: Context) -> None:
     source = context.require_source()
     session, found = _begin(context)
     context.plan = make_plan(session, found, source, context.options)
+    for warning in context.plan.warnings:
+        context.progress.warning(warning)
     rollbacks = [
         source.rollbacks[step.version]
         for step in context.plan.steps

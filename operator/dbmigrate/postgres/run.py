@@ -19,6 +19,7 @@ import psycopg
 from dbmigrate.api.failure import failure_of, outcome_of
 from dbmigrate.api.report import (
     HISTORY_LIMIT,
+    Amendment,
     EventName,
     FailedAttempt,
     IntegrityReport,
@@ -26,6 +27,7 @@ from dbmigrate.api.report import (
     Outcome,
     RunResult,
 )
+from dbmigrate.api.rules import PlanRules
 from dbmigrate.errors import (
     DbmigrateError,
     InterruptedRunError,
@@ -33,7 +35,10 @@ from dbmigrate.errors import (
     UnreachableError,
     UsageError,
 )
-from dbmigrate.migrations.plan import AppliedMigration, Plan, newest, pending
+from dbmigrate.migrations.ahead import ahead_of, report_of
+from dbmigrate.migrations.amend import Amend
+from dbmigrate.migrations.applied import AppliedMigration, newest, pending
+from dbmigrate.migrations.plan import Plan
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import bookkeeping, history
 from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
@@ -49,7 +54,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Reporter", "RunOptions", "run"]
 
-_WRITING = ("up", "down", "to")
+_MIGRATING = ("up", "down", "to")
+_AMENDING = ("baseline", "repair", "adopt")
 _READING = ("status", "plan", "validate")
 _ASK_AFTERWARDS = 5.0
 """Seconds that asking the database after a failure may take for its connection."""
@@ -64,7 +70,7 @@ class RunOptions:
     """What a run is asked to do. Durations are seconds; 0 means no limit."""
 
     command: str
-    """``up``, ``down``, ``to``, ``status``, ``plan``, ``validate`` or ``check``."""
+    """``up``, ``down``, ``to``, ``status``, ``plan``, ``baseline`` …"""
     environment: str | None = None
     history_schema: str = "public"
     target: Version | None = None
@@ -85,6 +91,9 @@ class RunOptions:
     stop_reason: Callable[[], str | None] = _never
     """Looked at between two files: a text ends the run there."""
     debug_queries: bool = False
+    rules: PlanRules = field(default_factory=PlanRules)
+    amend: Amend | None = None
+    """For the commands that record without running anything."""
 
 
 @dataclass(slots=True)
@@ -101,14 +110,15 @@ class Context:
     plan: Plan | None = None
     done: list[MigrationRecord] = field(default_factory=list)
     integrity: IntegrityReport | None = None
+    amendments: tuple[Amendment, ...] = ()
     touched: bool = False
     """A statement of a migration was sent."""
     message: str = ""
 
     @property
     def is_writing(self) -> bool:
-        """Whether the command may change the database's schema."""
-        return self.options.command in _WRITING
+        """Whether the command may change the database's schema or its history."""
+        return self.options.command in (*_MIGRATING, *_AMENDING)
 
     def wanted(self) -> SessionSettings:
         """How the run's sessions are set up."""
@@ -203,7 +213,7 @@ def _command(name: str) -> Callable[[Context], None]:
     # Each is loaded when it is needed: `status` is asked often, and by people.
     from dbmigrate.postgres import reading  # noqa: PLC0415
 
-    if name in _WRITING:
+    if name in _MIGRATING:
         from dbmigrate.postgres.migrating import migrate  # noqa: PLC0415
 
         return migrate
@@ -211,6 +221,14 @@ def _command(name: str) -> Callable[[Context], None]:
         from dbmigrate.postgres.checking import check  # noqa: PLC0415
 
         return check
+    if name == "baseline":
+        from dbmigrate.postgres.baseline import baseline  # noqa: PLC0415
+
+        return baseline
+    if name == "repair":
+        from dbmigrate.postgres.repair import repair  # noqa: PLC0415
+
+        return repair
     commands = {
         "status": reading.status,
         "plan": reading.plan,
@@ -304,6 +322,8 @@ def _result(
         plan=plan.report if plan else None,
         applied=tuple(context.done),
         integrity=context.integrity,
+        amendments=context.amendments,
+        dry_run=options.amend is not None and options.amend.dry_run,
         duration_ms=round((time.monotonic() - began) * 1000),
     )
     if state is not None:
@@ -318,6 +338,7 @@ def _result(
             history=state.newest,
             history_total=len(state.applied),
             last_failure=state.last_failure,
+            ahead=report_of(ahead_of(source, state.applied)) if source else (),
         )
     if error is not None:
         return replace(
@@ -333,6 +354,8 @@ def _result(
 
 
 def tell_plan(context: Context) -> None:
-    """Emit the run's plan."""
+    """Emit the run's plan, and what should be known before it runs."""
     if context.plan is not None:
         context.progress.reporter.emit(EventName.PLAN, plan=context.plan.report)
+        for warning in context.plan.warnings:
+            context.progress.warning(warning)

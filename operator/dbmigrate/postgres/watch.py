@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg
 
 from dbmigrate.errors import RefusedError, UnreachableError
-from dbmigrate.migrations.plan import newest
+from dbmigrate.migrations.applied import newest
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.bookkeeping import look
 from dbmigrate.postgres.connection import ConnectionSettings, SessionSettings, connect

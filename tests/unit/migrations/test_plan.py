@@ -3,61 +3,13 @@
 import dataclasses
 
 import pytest
+from tests.unit.migrations.histories import applied, file, source_of, versions_of
 
 from dbmigrate.api.report import Direction
 from dbmigrate.errors import RefusedError, UsageError
-from dbmigrate.migrations.plan import (
-    ZERO,
-    AppliedMigration,
-    newest,
-    pending,
-    plan_forward,
-    plan_rollback,
-    plan_to,
-)
-from dbmigrate.migrations.source import MigrationFile, assemble
+from dbmigrate.migrations.applied import newest, pending
+from dbmigrate.migrations.plan import ZERO, plan_forward, plan_rollback, plan_to
 from dbmigrate.migrations.version import Version
-
-
-def file(version, text="select 1;", *, rollback=False, name=None):
-    """One file as if read."""
-    name = name or ("rollback" if rollback else "name")
-    folder = "rollbacks/" if rollback else ""
-    return MigrationFile(
-        Version.parse(version),
-        name,
-        f"{folder}v{version}_{name}.sql",
-        text if isinstance(text, bytes) else text.encode(),
-        is_rollback=rollback,
-    )
-
-
-def source_of(*versions, rollbacks=(), **texts):
-    """A source of these versions; rollbacks for some of them."""
-    problems = []
-    files = [file(each, texts.get("text", "select 1;")) for each in versions]
-    files += [file(each, f"undo {each};", rollback=True) for each in rollbacks]
-    source = assemble(files, problems)
-    assert not problems
-    return source
-
-
-def applied(*versions, text="select 1;", rollback=None):
-    """The history's rows for these versions."""
-    rows = []
-    for version in versions:
-        each = file(version, text)
-        rows.append(
-            AppliedMigration(
-                each.version, each.file, each.checksum, each.text_checksum, rollback=rollback
-            )
-        )
-    return rows
-
-
-def versions_of(plan):
-    """The plan's steps, in order."""
-    return [str(step.version) for step in plan.steps]
 
 
 def test_everything_pending_runs_in_order():

@@ -7,11 +7,12 @@ refused. What the tables say is read and written by `dbmigrate.postgres.history`
 
 from dbmigrate.postgres.bookkeeping.environment import check_environment, remember_environment
 from dbmigrate.postgres.bookkeeping.steps import VERSION
-from dbmigrate.postgres.bookkeeping.tables import HISTORY, TABLES, Bookkeeping, look
+from dbmigrate.postgres.bookkeeping.tables import HISTORY, REPAIRS, TABLES, Bookkeeping, look
 from dbmigrate.postgres.bookkeeping.upgrade import bring_up_to_date
 
 __all__ = [
     "HISTORY",
+    "REPAIRS",
     "TABLES",
     "VERSION",
     "Bookkeeping",

@@ -14,12 +14,14 @@ from dbmigrate.postgres.bookkeeping.steps import VERSION
 from dbmigrate.postgres.session import Session
 
 HISTORY: Final = "schema_migrations"
+REPAIRS: Final = "migration_repairs"
 TABLES: Final = (
     HISTORY,
     "migration_locks",
     "rollback_data_log",
     "system_events",
     "migration_settings",
+    REPAIRS,
 )
 _OTHER_TOOLS: Final = {
     frozenset({"version"}): "Rails, dbmate or golang-migrate",

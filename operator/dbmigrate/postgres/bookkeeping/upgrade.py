@@ -16,7 +16,7 @@ from psycopg import sql
 from dbmigrate import __version__
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.bookkeeping.steps import STEPS, VERSION
-from dbmigrate.postgres.bookkeeping.tables import Bookkeeping, denied
+from dbmigrate.postgres.bookkeeping.tables import TABLES, Bookkeeping, denied
 from dbmigrate.postgres.session import Session
 
 
@@ -44,6 +44,8 @@ def bring_up_to_date(session: Session, found: Bookkeeping) -> Bookkeeping:
                 [marker],
             )
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName) as error:
+        if found.exists:
+            raise _not_owner(session, found, str(error)) from None
         # A schema that the role may not use is, for search_path, not there.
         raise denied(found.schema, str(error)) from None
     except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateFunction) as error:
@@ -54,3 +56,25 @@ def bring_up_to_date(session: Session, found: Bookkeeping) -> Bookkeeping:
             hint="keep our history apart: give a schema of its own by --history-schema",
         ) from None
     return replace(found, exists=True, version=VERSION)
+
+
+_OWNERS = """
+    select pg_catalog.string_agg(distinct pg_catalog.pg_get_userbyid(c.relowner)::text, ', ')
+    from pg_catalog.pg_class as c
+    where c.relnamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident(%(schema)s))
+        and c.relname = any(%(tables)s::name[])
+"""
+
+
+def _not_owner(session: Session, found: Bookkeeping, reason: str) -> RefusedError:
+    """The tables are of an older release, and only their owner may change them."""
+    parameters = {"schema": found.schema, "tables": list(TABLES)}
+    owner = session.query(_OWNERS, parameters)[0][0]
+    user = found.session_user
+    return RefusedError(
+        f"the history in the schema {found.schema} is of an older release, and the role {user} "
+        f"may not bring it up to date: {reason.splitlines()[0]}",
+        code="BookkeepingDenied",
+        hint=f"run `dbmigrate up` once as the owner, {owner}; or make {user} a member: "
+        f"grant {owner} to {user}; it also needs create on the schema {found.schema}",
+    )
