@@ -62,7 +62,7 @@ image: .venv ## Build the image from the Dockerfile
 
 ##@ Now and then
 
-.PHONY: generate format bench bench-operator clean
+.PHONY: generate format bench bench-operator chaos clean
 generate: .venv ## Write the generated files: the CRD and its reference
 	@$(VENV)/python -m dbmigrate.api.crd --write
 	@$(VENV)/python -m dbmigrate.api.reference --write
@@ -77,6 +77,10 @@ bench: .venv ## Measure the engine beside its peers, and write docs/benchmarks.m
 
 bench-operator: .venv ## Measure the operator on the cluster, and write docs/benchmarks.md
 	@$(VENV)/python -m tests.bench.operator $(ARGS)
+
+chaos: .venv ## Kill and cut the runner and the server at random, a thousand times
+	@.ci/setup postgres
+	@$(VENV)/python -m tests.chaos --keep .cache/chaos --summary .cache/chaos/summary.json $(ARGS)
 
 clean: ## Remove what was built here (not the caches)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
