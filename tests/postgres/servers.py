@@ -31,6 +31,7 @@ SETTINGS = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "60",
+    "max_prepared_transactions": "5",
     "shared_buffers": "32MB",
     "max_wal_size": "2GB",
     "wal_level": "replica",

@@ -42,8 +42,8 @@ def test_waiting_is_told_at_once_with_the_holder(database, holder):
     assert database.run("up").failure is None
     (waiting,) = database.reporter.of(EventName.WAITING)
     assert waiting["reason"] == "AdvisoryLock"
-    assert waiting["holders"][0]["pid"] == holder.info.backend_pid
-    assert waiting["holders"][0]["application"] == "dbmigrate/up"
+    assert waiting["holders"][0].pid == holder.info.backend_pid
+    assert waiting["holders"][0].application == "dbmigrate/up"
 
 
 def test_a_stale_row_is_no_lock(database):
@@ -173,7 +173,7 @@ def test_a_busy_table_is_waited_for_and_the_file_tried_again(database):
     assert result.failure is None
     waiting = database.reporter.of(EventName.WAITING)
     assert {each["reason"] for each in waiting} == {"TableLock"}
-    assert blocker in [holder["pid"] for each in waiting for holder in each["holders"]]
+    assert blocker in [holder.pid for each in waiting for holder in each["holders"]]
     assert database.value("select count(*) from schema_migrations") == 1
 
 

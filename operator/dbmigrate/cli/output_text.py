@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from dbmigrate.api.report import (
@@ -11,6 +11,7 @@ from dbmigrate.api.report import (
     FailedAttempt,
     IntegrityReport,
     IntegrityResult,
+    LockHolder,
     MigrationRecord,
     Outcome,
     PlanReport,
@@ -19,10 +20,12 @@ from dbmigrate.api.report import (
 )
 from dbmigrate.cli.amendment_text import state_of, write_amendments
 from dbmigrate.cli.failure_text import cut, write_failure
-from dbmigrate.cli.parameters import format_duration
 from dbmigrate.cli.terminal import Terminal
+from dbmigrate.durations import format_duration
 
 _SHORT_HASH = 12
+_FIRST_LINE = 10.0
+"""Seconds after which a log has a line about a statement that still runs."""
 
 
 class TextOutput:
@@ -41,6 +44,8 @@ class TextOutput:
         self._verbose = verbose
         self._live = live
         self._file = ""
+        self._quiet_until = _FIRST_LINE
+        self._number = 0
 
     def emit(self, event: EventName, **data: Any) -> None:
         """Show one event, if it is worth a person's eyes."""
@@ -93,6 +98,7 @@ class TextOutput:
         self._end(result)
 
     def _started(self, data: Mapping[str, Any]) -> None:
+        self._number = 0
         self._file = f"[{data['number']}/{data['of']}] {data['file']}"
         if self._live:
             self._out.progress(self._file)
@@ -108,11 +114,21 @@ class TextOutput:
 
     def _statement(self, data: Mapping[str, Any]) -> None:
         count = f"statement {data['number']}/{data['of']}"
-        if self._verbose:
-            lines = str(data.get("statement", "")).strip().splitlines() or [""]
-            self._out.line(f"      {data['file']}:{data['line']} {count}: {lines[0]}", "dim")
-        elif self._live:
-            self._out.progress(f"{self._file}, line {data['line']}, {count}")
+        seconds = float(data.get("seconds", 0))
+        far = _how_far(data)
+        if self._live and not self._verbose:
+            self._out.progress(f"{self._file}, line {data['line']}, {count}{far}")
+            return
+        place = f"      {data['file']}:{data['line']} {count}"
+        if data["number"] != self._number:
+            self._number, self._quiet_until = data["number"], _FIRST_LINE
+            if self._verbose:
+                lines = str(data.get("statement", "")).strip().splitlines() or [""]
+                self._out.line(f"{place}: {lines[0]}", "dim")
+        if seconds >= self._quiet_until:
+            # Ever more seldom: a log is read afterwards.
+            self._quiet_until = 2 * seconds
+            self._out.line(f"{place}{far}, for {format_duration(seconds)}", "dim")
 
     def _waiting(self, data: Mapping[str, Any]) -> None:
         message = str(data.get("message", ""))
@@ -121,6 +137,10 @@ class TextOutput:
             show(message)
             return
         self._err.line(f"waiting: {message}", "warn")
+        for holder in cast("Sequence[LockHolder]", data.get("holders", ())):
+            if holder.query:
+                which = "its query" if holder.state == "active" else "its last query"
+                self._err.line(f"         process {holder.pid}, {which}: {holder.query}", "dim")
 
     def _notice(self, severity: str, message: str) -> None:
         style = "dim" if severity in {"NOTICE", "INFO", "LOG", "DEBUG"} else "warn"
@@ -228,6 +248,14 @@ def _last_failure(failed: FailedAttempt) -> str:
     codes = ", ".join(filter(None, (failed.code, failed.sqlstate)))
     when = f"{_time(failed.failed_at)} UTC"
     return f"LAST ATTEMPT failed at {when}: {cut(failed.message, 500)}{line} [{codes}]"
+
+
+def _how_far(data: Mapping[str, Any]) -> str:
+    """The server's word on a statement that takes long; empty when it has none."""
+    phase, percent = data.get("phase"), data.get("percent")
+    if phase is None:
+        return ""
+    return f": {phase}" if percent is None else f": {phase}, {percent} %"
 
 
 def _time(text: str) -> str:

@@ -6,6 +6,7 @@ import re
 
 import click
 
+from dbmigrate.durations import format_duration
 from dbmigrate.errors import UsageError
 from dbmigrate.migrations.version import Version
 
@@ -40,19 +41,6 @@ def parse_duration(text: str) -> float:
     if seconds > MAX_DURATION:
         raise ValueError(f"{text!r} is more than {format_duration(MAX_DURATION)}")
     return seconds
-
-
-def format_duration(seconds: float) -> str:
-    """A duration for people: ``850 ms``, ``4.2 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    if seconds < 0.9995:  # noqa: PLR2004 -- what is not 1000 ms when rounded
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:  # noqa: PLR2004 -- what is not 60.0 s when rounded
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:  # noqa: PLR2004 -- an hour
-        return f"{minutes} min {rest:02} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min"
 
 
 class Duration(click.ParamType[float]):

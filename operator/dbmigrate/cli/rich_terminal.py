@@ -73,7 +73,10 @@ class RichTerminal:
         self._console.print(line, soft_wrap=True)
 
     def progress(self, text: str) -> None:
-        """A spinner, the text, and how long it has been going on."""
+        """A spinner, the text, and how long it has been going on, whatever the text."""
+        if text and self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], description=clean(text))
+            return
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

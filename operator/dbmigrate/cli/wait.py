@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from dbmigrate.api.report import EventName, Failure, Outcome, RunResult
 from dbmigrate.cli.options import common_of
-from dbmigrate.cli.parameters import format_duration
 from dbmigrate.cli.results import now
 from dbmigrate.cli.settings import resolve
+from dbmigrate.durations import format_duration
 from dbmigrate.errors import UnreachableError
 from dbmigrate.redaction import by_position
 

@@ -185,8 +185,9 @@ class Execution:
                 self.watch.on_silence(part[number - first], seconds)
 
         reached = part[0] if part and not opening else None
-        if reached is not None:  # behind a COPY
-            self.watch.on_statement(reached)
+        if part:
+            # The server answers to the opening together with the first statement only.
+            self.watch.on_statement(part[0])
         failure: MigrationFailedError | RefusedError | None = None
         opened = 0
         try:
@@ -197,7 +198,6 @@ class Execution:
                     failure = failure or self._opened(reply)
                     if opened == first - 1 and part:
                         reached = part[0]
-                        self.watch.on_statement(reached)
                     continue
                 index = reply.number - first
                 statement = part[index] if index < len(part) else None

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
 
 import psycopg
 from psycopg import sql
 
+from dbmigrate.api.report import LockHolder
 from dbmigrate.errors import LockNotObtainedError
+from dbmigrate.postgres import blockers
 from dbmigrate.postgres.bookkeeping import Bookkeeping
 from dbmigrate.postgres.session import Session
 
@@ -34,33 +37,20 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
 _TELL_EVERY = 5.0
 
-Holder = dict[str, Any]
-"""One who holds or blocks a lock: pid, user, application, client, state, seconds, query."""
-
-_HOLDERS = """
-    select a.pid, a.usename::text, a.application_name, a.client_addr::text, a.state,
-        extract(epoch from
-            pg_catalog.clock_timestamp() - coalesce(a.xact_start, a.backend_start))::int,
-        pg_catalog.left(a.query, 200)
-    from pg_catalog.pg_stat_activity as a
-    where a.pid = any(
+_HOLDERS: Final = """
+    select l.pid from pg_catalog.pg_locks as l
+    where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+        and l.database = (
+            select d.oid from pg_catalog.pg_database as d
+            where d.datname = pg_catalog.current_database()
+        )
+        and l.classid = %s and l.objid = %s
+        and l.pid <> pg_catalog.pg_backend_pid()
 """
-_OF_LOCK = """
-        select l.pid from pg_catalog.pg_locks as l
-        where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-            and l.database = (
-                select d.oid from pg_catalog.pg_database as d
-                where d.datname = pg_catalog.current_database()
-            )
-            and l.classid = %s and l.objid = %s
-    ) and a.pid <> pg_catalog.pg_backend_pid()
-"""
-_OF_TABLE = "pg_catalog.pg_blocking_pids(%s))"
-_NAMES = ("pid", "user", "application", "client", "state", "seconds", "query")
 
 
 def acquire(
-    session: Session, schema: str, wait: float, tell: Callable[[list[Holder]], None]
+    session: Session, schema: str, wait: float, tell: Callable[[Sequence[LockHolder]], None]
 ) -> None:
     """Take the lock, waiting for another runner to end.
 
@@ -89,55 +79,41 @@ def acquire(
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-def _not_obtained(found: list[Holder], wait: float) -> LockNotObtainedError:
-    who = "; ".join(describe(each) for each in found) or "it has ended just now"
+def _not_obtained(found: Sequence[LockHolder], wait: float) -> LockNotObtainedError:
+    who = blockers.describe_all(found) or "it has ended just now"
     return LockNotObtainedError(
         f"another run holds this database's advisory lock, after waiting {wait:g} s: {who}",
         hint="wait for it, or raise --wait-lock; a lost session ends by pg_terminate_backend(PID)",
     )
 
 
-def describe(holder: Holder) -> str:
-    """One holder in a few words."""
-    parts = [f"process {holder['pid']}"]
-    known = ("user", "application", "lockedBy", "host", "client")
-    parts += [f"{key} {holder[key]}" for key in known if holder.get(key)]
-    if holder.get("state"):
-        parts.append(f"{holder['state']} for {holder.get('seconds')} s")
-    return ", ".join(parts)
-
-
-def holders(session: Session, schema: str) -> list[Holder]:
+def holders(session: Session, schema: str) -> tuple[LockHolder, ...]:
     """Who holds the advisory lock, and what the table says about them."""
     high, low = KEY >> 32, KEY & 0xFFFFFFFF
-    rows = session.query(_HOLDERS + _OF_LOCK, [high, low])
-    found = [dict(zip(_NAMES, row, strict=True)) for row in rows]
-    for each in found:
-        each.pop("query")  # a migration's, which is no news to those who wait for it
-    if found:
-        _add_rows(session, schema, found)
-    return found
+    pids = [pid for (pid,) in session.query(_HOLDERS, [high, low])]
+    # The query is a migration's, which is no news to those who wait for it.
+    found = [replace(each, query="") for each in blockers.sessions(session, pids)]
+    return _with_rows(session, schema, found) if found else ()
 
 
-def _add_rows(session: Session, schema: str, found: list[Holder]) -> None:
-    table = sql.Identifier(schema, "migration_locks")
-    query = sql.SQL("select process_id, locked_by, host, command, locked_at::text from {}").format(
-        table
-    )
+def _with_rows(
+    session: Session, schema: str, found: Sequence[LockHolder]
+) -> tuple[LockHolder, ...]:
+    query = sql.SQL("""
+        select process_id, locked_by, coalesce(host, ''), coalesce(command, ''), locked_at::text
+        from {}
+    """).format(sql.Identifier(schema, "migration_locks"))
     try:
-        rows = session.compose(query)
+        rows = {pid: rest for pid, *rest in session.compose(query)}
     except psycopg.Error:
-        return  # no such table yet, or no right to it: the server's own word must do
-    for pid, locked_by, host, command, locked_at in rows:
-        for each in found:
-            if each["pid"] == pid:
-                each.update(lockedBy=locked_by, host=host, command=command, lockedAt=locked_at)
+        return tuple(found)  # no such table yet, or no right to it: the server's word must do
+    return tuple(_with_row(each, *rows.get(each.pid, ())) for each in found)
 
 
-def blockers(session: Session, pid: int) -> list[Holder]:
-    """Whom another session waits for (``pg_blocking_pids``); empty when for nobody."""
-    rows = session.query(_HOLDERS + _OF_TABLE, [pid])
-    return [dict(zip(_NAMES, row, strict=True)) for row in rows]
+def _with_row(
+    holder: LockHolder, by: str = "", host: str = "", command: str = "", at: str = ""
+) -> LockHolder:
+    return replace(holder, locked_by=by, host=host, command=command, locked_at=at)
 
 
 def write_row(session: Session, found: Bookkeeping, applied_by: str, command: str) -> None:

@@ -6,6 +6,7 @@ its transaction, then the history once more as proof.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from typing import TYPE_CHECKING, Final
@@ -20,9 +21,9 @@ from dbmigrate.errors import (
     RefusedError,
     StoppedError,
 )
-from dbmigrate.postgres import bookkeeping, history, lock
+from dbmigrate.postgres import blockers, bookkeeping, history, lock
 from dbmigrate.postgres.execution import CommitInDoubtError, Committed, Execution, Watch
-from dbmigrate.postgres.failures import connection_lost
+from dbmigrate.postgres.failures import LOCK_STATES, connection_lost
 from dbmigrate.postgres.interruption import Interrupted
 from dbmigrate.postgres.planning import make_plan, require_generation
 from dbmigrate.postgres.prerequisites import Script, check_kinds, check_syntax
@@ -166,6 +167,7 @@ class _Migration:
                     elapsed=time.monotonic() - began,
                     chance=random.random(),  # noqa: S311 -- no secret
                 )
+                self._explain(error)
                 if pause is None:
                     self._record_failure(script, execution, error)
                     raise
@@ -189,9 +191,21 @@ class _Migration:
         self.context.progress.waiting_for_table(
             f"{error.message}; the file is undone and tried again in {seconds:.1f} s "
             f"(try {tries + 1} of {self.retry.retries + 1})",
-            [],
+            self.context.progress.blockers_seen,
         )
         self.context.interruption.sleep(seconds)
+
+    def _explain(self, error: DbmigrateError) -> None:
+        """Say who was in the way of a lock that was not to be had."""
+        self.context.progress.idle()
+        if not isinstance(error, MigrationFailedError) or error.sqlstate not in LOCK_STATES:
+            return
+        seen = self.context.progress.blockers_seen
+        if not seen and self.session.is_alive:
+            # Too quick to be seen, or at the history's row, where nobody looks.
+            with contextlib.suppress(ConnectionLostError, psycopg.Error):
+                seen = blockers.on_tables(self.session, self.found.schema, bookkeeping.TABLES)
+        blockers.explain(error, seen)
 
     def _record_failure(self, script: Script, execution: Execution, error: DbmigrateError) -> None:
         """Write the failure's row in its own transaction; it never hides the failure itself."""

@@ -1,30 +1,31 @@
 """What a run tells its reader while it works; nothing is decided here.
 
-Quick statements are not told one by one. One that takes longer is, and when it waits for a
-table's lock, so are those who hold it: another connection asks for them, since the
-run's own is busy.
+Quick statements are not told one by one. One that takes longer is, with how far the server
+is, and when it waits for others, so are they: an `Observer` looks at the session from aside,
+since the run's own connection is busy. Two threads tell, so each event is told under a lock.
 """
 
 from __future__ import annotations
 
-import contextlib
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 import psycopg
 
-from dbmigrate.api.report import Direction, EventName, MigrationRecord
-from dbmigrate.errors import DbmigrateError
-from dbmigrate.postgres import lock
-from dbmigrate.postgres.session import ConnectionLostError, Session
+from dbmigrate.api.report import Direction, EventName, LockHolder, MigrationRecord
+from dbmigrate.postgres import blockers
+from dbmigrate.postgres.observer import Observer, Seen, Task
+from dbmigrate.postgres.pace import Pace
+from dbmigrate.postgres.session import Session
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.source import MigrationFile
     from dbmigrate.migrations.statements import Statement
+    from dbmigrate.postgres.blockers import Wait
 
 _TELL_STATEMENT_EVERY: Final = 1.0
-_ASK_BLOCKERS_EVERY: Final = 2.0
 _NOTICES: Final = 100
 """Of one file that are told; a loop may raise millions."""
 _QUERY: Final = 200
@@ -41,130 +42,173 @@ class Progress:
     """The telling of one run.
 
     Args:
-        reporter: takes the events.
-        second_session: makes the connection that asks who blocks us.
+        reporter: takes the events; called by one thread at a time.
+        second_session: makes the observer's connection, in the observer's thread.
+        lock_timeout: seconds that the run's session waits for a lock; 0 is without end.
         tell_all: every statement is told (for debugging).
     """
 
     def __init__(
-        self, reporter: Reporter, second_session: Callable[[], Session], *, tell_all: bool
+        self,
+        reporter: Reporter,
+        second_session: Callable[[], Session],
+        *,
+        lock_timeout: float,
+        tell_all: bool,
     ) -> None:
         self.reporter = reporter
         self.tell_all = tell_all
-        self._second_session = second_session
-        self._second: Session | None = None
-        self._may_ask = True
+        self.blockers_seen: tuple[LockHolder, ...] = ()
+        """Who was last seen in the way of the file that runs, in its present try."""
+        self._observer = Observer(second_session, lambda: self._task, self._seen, lock_timeout)
+        self._mutex = threading.RLock()
+        self._task: Task | None = None
+        self._statement: Statement | None = None
         self._file: MigrationFile | None = None
         self._of = 0
         self._pid = 0
-        self._told = self._asked = 0.0
+        self._told = 0.0
+        self._runs = Pace(shortest=2.0, longest=10.0, share=0.05)
+        self._waits = Pace(shortest=5.0, longest=60.0, share=0.5)
         self._notices = 0
 
     def file_started(
         self, file: MigrationFile, pid: int, number: int, of: int, statements: int
     ) -> None:
         """A file begins; `pid` is the server process that runs it."""
-        self._file, self._pid, self._of = file, pid, statements
-        self._told = time.monotonic()
-        self._notices = 0
-        self.reporter.emit(
-            EventName.MIGRATION_STARTED,
-            version=str(file.version),
-            file=file.file,
-            direction=(Direction.ROLLBACK if file.is_rollback else Direction.FORWARD).value,
-            number=number,
-            of=of,
-        )
+        with self._mutex:
+            self._file, self._pid, self._of = file, pid, statements
+            self._task, self.blockers_seen = None, ()
+            self._told = time.monotonic()
+            self._runs.forget()
+            self._waits.forget()
+            self._notices = 0
+            self._emit(
+                EventName.MIGRATION_STARTED,
+                version=str(file.version),
+                file=file.file,
+                direction=(Direction.ROLLBACK if file.is_rollback else Direction.FORWARD).value,
+                number=number,
+                of=of,
+            )
+        self._observer.start()
 
     def file_completed(self, record: MigrationRecord, number: int, of: int) -> None:
         """A file is committed."""
-        self._file = None
-        self.reporter.emit(EventName.MIGRATION_COMPLETED, migration=record, number=number, of=of)
+        with self._mutex:
+            self._file = self._task = None
+            self._emit(EventName.MIGRATION_COMPLETED, migration=record, number=number, of=of)
 
     def statement(self, statement: Statement) -> None:
         """A statement was reached."""
         now = time.monotonic()
-        self._asked = now
+        if statement.number == 1:
+            self.blockers_seen = ()
+        self._statement, self._task = statement, Task(self._pid, statement.number, now)
         if self.tell_all or now - self._told >= _TELL_STATEMENT_EVERY:
-            self._tell(statement, now)
+            with self._mutex:
+                self._tell_statement(statement, Seen(0.0))
 
     def silence(self, statement: Statement, seconds: float) -> None:
-        """A statement has been running for so long."""
-        now = time.monotonic()
-        if now - seconds > self._told or now - self._told >= _ASK_BLOCKERS_EVERY:
-            self._tell(statement, now)
-        if now - self._asked >= min(seconds, _ASK_BLOCKERS_EVERY):
-            self._asked = now
-            self._tell_blockers(statement)
+        """A statement has been running for so long: the observer tells it."""
 
-    def _tell(self, statement: Statement, now: float) -> None:
-        self._told = now
-        if self._file is not None:
-            self.reporter.emit(
-                EventName.STATEMENT,
-                version=str(self._file.version),
-                file=self._file.file,
-                statement=statement.text[:_QUERY],
-                line=statement.line,
-                number=statement.number,
-                of=self._of,
-            )
+    def idle(self) -> None:
+        """No statement of a file runs: there is nothing to look at."""
+        with self._mutex:
+            self._task = None
 
-    def _tell_blockers(self, statement: Statement) -> None:
-        found = self._blockers()
-        if found:
-            self.waiting_for_table(
-                f"{self._place(statement)}: waits for {'; '.join(map(lock.describe, found))}", found
-            )
+    def _seen(self, task: Task, seen: Seen) -> None:
+        """In the observer's thread: what it saw of a statement, which may be over by now."""
+        with self._mutex:
+            statement = self._statement
+            if task is not self._task or statement is None:
+                return
+            now = time.monotonic()
+            if seen.wait is None:
+                self._waits.forget()
+                if self._runs.is_due(task.number, seen.seconds, now):
+                    self._tell_statement(statement, seen)
+                return
+            self._runs.forget()
+            holders = seen.wait.holders
+            self.blockers_seen = holders or self.blockers_seen
+            about = frozenset((each.pid, each.prepared) for each in holders)
+            if self._waits.is_due(about, seen.seconds, now):
+                self._tell_wait(statement, seen, seen.wait)
 
-    def _blockers(self) -> list[lock.Holder]:
-        if not self._may_ask:
-            return []
-        try:
-            self._second = self._second or self._second_session()
-            return lock.blockers(self._second, self._pid)
-        except (DbmigrateError, ConnectionLostError, psycopg.Error):
-            self._may_ask = False  # too many connections, say: the run does not depend on it
-            return []
-
-    def _place(self, statement: Statement) -> str:
-        name = self._file.file if self._file else ""
-        return f"{name}:{statement.line}"
-
-    def waiting_for_table(self, message: str, found: list[lock.Holder]) -> None:
-        """The run waits for a table's lock."""
-        self.reporter.emit(EventName.WAITING, reason="TableLock", message=message, holders=found)
-
-    def waiting_for_lock(self, found: list[lock.Holder]) -> None:
-        """The run waits for another runner."""
-        who = "; ".join(map(lock.describe, found)) or "another run"
-        self.reporter.emit(
-            EventName.WAITING,
-            reason="AdvisoryLock",
-            message=f"another run works on this database: {who}",
-            holders=found,
+    def _tell_statement(self, statement: Statement, seen: Seen) -> None:
+        self._told = time.monotonic()
+        if self._file is None:
+            return
+        data: dict[str, object] = {}
+        if seen.progress is not None:
+            data["phase"] = seen.progress.phase
+            if seen.progress.percent is not None:
+                data["percent"] = seen.progress.percent
+        self._emit(
+            EventName.STATEMENT,
+            version=str(self._file.version),
+            file=self._file.file,
+            statement=statement.text[:_QUERY],
+            line=statement.line,
+            number=statement.number,
+            of=self._of,
+            seconds=round(seen.seconds, 1),
+            **data,
         )
+
+    def _tell_wait(self, statement: Statement, seen: Seen, wait: Wait) -> None:
+        name = self._file.file if self._file else ""
+        phase = f" ({seen.progress.phase})" if seen.progress and wait.is_transaction else ""
+        who = blockers.describe_all(wait.holders) or "somebody who has just let go"
+        self._emit(
+            EventName.WAITING,
+            reason="Transaction" if wait.is_transaction else "TableLock",
+            message=f"{name}:{statement.line} waits for {wait.what}{phase}: {who}",
+            holders=wait.holders,
+        )
+
+    def waiting_for_table(self, message: str, found: Sequence[LockHolder]) -> None:
+        """A file did not get a table's lock, and is tried again."""
+        with self._mutex:
+            self._task = None
+            self._emit(EventName.WAITING, reason="TableLock", message=message, holders=tuple(found))
+
+    def waiting_for_lock(self, found: Sequence[LockHolder]) -> None:
+        """The run waits for another runner."""
+        who = blockers.describe_all(found) or "another run"
+        with self._mutex:
+            self._emit(
+                EventName.WAITING,
+                reason="AdvisoryLock",
+                message=f"another run works on this database: {who}",
+                holders=tuple(found),
+            )
 
     def notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         """The server says something beside its answers."""
         self._notices += 1
         if self._file is None or self._notices > _NOTICES:
             return
-        self.reporter.emit(
-            EventName.NOTICE,
-            severity=diagnostic.severity_nonlocalized or diagnostic.severity or "NOTICE",
-            message=(diagnostic.message_primary or "")[:1000],
-            version=str(self._file.version),
-        )
+        with self._mutex:
+            self._emit(
+                EventName.NOTICE,
+                severity=diagnostic.severity_nonlocalized or diagnostic.severity or "NOTICE",
+                message=(diagnostic.message_primary or "")[:1000],
+                version=str(self._file.version),
+            )
         if self._notices == _NOTICES:
             self.warning(f"{self._file.file}: more notices than {_NOTICES} are not shown")
 
     def warning(self, message: str) -> None:
         """Our own word."""
-        self.reporter.emit(EventName.WARNING, message=message)
+        with self._mutex:
+            self._emit(EventName.WARNING, message=message)
+
+    def _emit(self, event: EventName, **data: object) -> None:
+        self.reporter.emit(event, **data)
 
     def close(self) -> None:
-        """Give the second connection back."""
-        if self._second is not None:
-            with contextlib.suppress(psycopg.Error):
-                self._second.close()
+        """Look no more: what is told from here on is told by the run itself."""
+        self.idle()
+        self._observer.close()

@@ -23,6 +23,7 @@ from dbmigrate.api.report import (
     EventName,
     FailedAttempt,
     IntegrityReport,
+    LockHolder,
     MigrationRecord,
     Outcome,
     RunResult,
@@ -40,7 +41,7 @@ from dbmigrate.migrations.amend import Amend
 from dbmigrate.migrations.applied import AppliedMigration, newest, pending
 from dbmigrate.migrations.plan import Plan
 from dbmigrate.migrations.version import Version
-from dbmigrate.postgres import bookkeeping, history
+from dbmigrate.postgres import blockers, bookkeeping, history
 from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
 from dbmigrate.postgres.failures import is_transient
 from dbmigrate.postgres.interruption import Interrupted, Interruption
@@ -179,11 +180,20 @@ def run(
     def second_session() -> Session:
         owns = context.session is not None and context.session.owns_server
         wanted = SessionSettings(
-            options.command, connect_timeout=2.0, search_path=CATALOG, owns_session=owns
+            "watch", connect_timeout=2.0, search_path=CATALOG, owns_session=owns
         )
-        return connect(settings, wanted, interruption)
+        # In a thread of its own, where no signal arrives.
+        session = connect(settings, wanted, Interruption())
+        if session.owns_server:  # else the setting would stay with a pooler's server
+            session.query("set statement_timeout = '5s'")
+        return session
 
-    progress = Progress(reporter, second_session, tell_all=options.debug_queries)
+    progress = Progress(
+        reporter,
+        second_session,
+        lock_timeout=options.lock_timeout,
+        tell_all=options.debug_queries,
+    )
     context = Context(settings, source, options, progress, interruption)
     error: DbmigrateError | None = None
     try:
@@ -197,7 +207,7 @@ def run(
     except psycopg.Error as caught:
         # An operational error without a code is libpq's own: the connection.
         is_lost = isinstance(caught, psycopg.OperationalError) and caught.sqlstate is None
-        error = _lost(settings, str(caught)) if is_lost else _unexpected(caught)
+        error = _lost(settings, str(caught)) if is_lost else _unexpected(context, caught)
     try:
         state = _observe(context, error)
         if state is None and error is None and options.command in _READING:
@@ -254,9 +264,11 @@ def _lost(settings: ConnectionSettings, reason: str) -> UnreachableError:
     )
 
 
-def _unexpected(error: psycopg.Error) -> DbmigrateError:
+def _unexpected(context: Context, error: psycopg.Error) -> DbmigrateError:
     """What the server refused us outside of any file: a right, a timeout, a damaged table."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return _history_locked(context, text)
     return MigrationFailedError(
         f"the server refused a statement of dbmigrate's own: {text}",
         code="BookkeepingFailed",
@@ -265,6 +277,25 @@ def _unexpected(error: psycopg.Error) -> DbmigrateError:
         server_message=text,
         transient=is_transient(error.sqlstate or ""),
     )
+
+
+def _history_locked(context: Context, text: str) -> DbmigrateError:
+    """Somebody holds one of the history's tables for longer than we wait."""
+    schema = context.options.history_schema
+    holders: tuple[LockHolder, ...] = ()
+    if context.session is not None and context.session.is_alive:
+        with contextlib.suppress(ConnectionLostError, psycopg.Error, Interrupted):
+            holders = blockers.on_tables(context.session, schema, bookkeeping.TABLES)
+    failure = MigrationFailedError(
+        f"somebody holds a lock on the history's tables in the schema {schema}: {text}",
+        code="HistoryLocked",
+        hint="run again when it is free, or raise --lock-timeout",
+        sqlstate="55P03",
+        server_message=text,
+        transient=True,
+    )
+    blockers.explain(failure, holders)
+    return failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbmigrate.cli.parameters import format_duration, parse_duration
+from dbmigrate.cli.parameters import parse_duration
+from dbmigrate.durations import format_duration
 
 
 @pytest.mark.parametrize(
