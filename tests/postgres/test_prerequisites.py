@@ -43,8 +43,8 @@ def test_transaction_control_is_refused_with_its_line(second, statement):
     ],
 )
 def test_what_cannot_run_in_a_transaction_is_refused_with_its_line(second, statement):
-    """It would fail after the files before it had been applied."""
-    failure = second(f"select 1;\n{statement};").failure
+    """Where the file says that it is one transaction."""
+    failure = second(f"-- dbmigrate: transaction=file\n{statement};").failure
     assert (failure.code, failure.line) == ("NotInTransaction", 2)
 
 

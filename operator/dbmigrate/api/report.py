@@ -82,6 +82,7 @@ class Direction(StrEnum):
 
     FORWARD = "forward"
     ROLLBACK = "rollback"
+    REPEATABLE = "repeatable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,29 @@ class FailedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What the server said beside its answers (RAISE NOTICE, a warning)."""
+
+    severity: str
+    """``NOTICE``, ``WARNING``, ``INFO`` or ``LOG``."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedFile:
+    """A file that runs by statement, was begun, and is not finished."""
+
+    version: str
+    """Empty for a repeatable file."""
+    file: str
+    direction: Direction
+    statements_done: int
+    statement_in_doubt: int = 0
+    """Number of the statement of which nobody knows yet whether it has run; 0 for none."""
+    applied_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class IntegrityResult:
     """What one integrity check found."""
 
@@ -299,6 +323,8 @@ class RunResult:
     history_total: int = 0
     last_failure: FailedAttempt | None = None
     """The newest row of the history, when it is a failure: nothing has succeeded since."""
+    unfinished: UnfinishedFile | None = None
+    """A file that is applied in part: the next run goes on with it."""
     failure: Failure | None = None
     integrity: IntegrityReport | None = None
     ahead: tuple[AheadMigration, ...] = ()

@@ -10,7 +10,7 @@ of the first, before the server waits for us.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,16 +19,28 @@ from psycopg.pq import TransactionStatus
 from dbmigrate.errors import MigrationFailedError, RefusedError
 from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres import lock
-from dbmigrate.postgres.connection import milliseconds
-from dbmigrate.postgres.failures import connection_lost, statement_failed
-from dbmigrate.postgres.prerequisites import THEIR_PATH
+from dbmigrate.postgres.clearing import (
+    ALL_CHECKED,
+    BEGIN,
+    CLEAR,
+    OUR_PATH,
+    RESTORE,
+    THEIR_PATH,
+    settings_of,
+)
+from dbmigrate.postgres.committing import Committed, commit, transaction_ended
+from dbmigrate.postgres.failures import (
+    DIVISION_BY_ZERO,
+    connection_lost,
+    lock_lost,
+    statement_failed,
+)
 from dbmigrate.postgres.session import (
     SYNC,
     Batch,
     ConnectionLostError,
     Reply,
     Request,
-    ServerError,
     Session,
 )
 
@@ -39,24 +51,6 @@ _ENDED: Final = frozenset(
     {"COMMIT", "ROLLBACK", "BEGIN", "START TRANSACTION", "PREPARE TRANSACTION"}
 )
 
-_CLEAR: Final = tuple(
-    Request(text)
-    for text in (
-        "close all",
-        "unlisten *",
-        "deallocate all",
-        "discard temp",
-        "discard sequences",
-    )
-)
-"""What DISCARD ALL does (PostgreSQL manual), but for the advisory locks, and for the settings,
-which each file's own transaction restores."""
-_RESTORE: Final = (
-    Request("reset session authorization"),
-    Request("reset role"),
-    Request("reset all"),
-)
-_OUR_PATH: Final = Request("set local search_path = pg_catalog")
 _IDENTITY: Final = (
     "pg_catalog.concat(pg_catalog.pg_current_xact_id(), ' ', pg_catalog.to_regclass($1)::oid)"
 )
@@ -66,21 +60,6 @@ _SAME_TRANSACTION: Final = (
 )
 """Divides by zero in any other transaction, or beside another history; and has the session's lock
 again, whatever the file dropped: there is no gap, because the transaction still holds it."""
-_AT_ONCE: Final = Request("set constraints all immediate")
-_COMMIT: Final = Request("commit")
-_DIVISION_BY_ZERO: Final = "22012"
-
-
-class CommitInDoubtError(Exception):
-    """The connection broke after COMMIT was sent: the history alone can tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A file is in the database, and so is its row."""
-
-    milliseconds: int
-    applied_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +81,7 @@ class Execution:
         write: makes the history row's statement from the milliseconds that the file took.
         watch: is told how it goes.
         history: the history's table, quoted, which must be the same one in the end.
-        statement_timeout: seconds that one statement of the file may take; 0 is without limit.
+        settings: run-time parameters for the file, such as its statement_timeout.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- all that one file needs
@@ -112,15 +91,14 @@ class Execution:
         write: Callable[[int], Request],
         watch: Watch,
         history: str,
-        statement_timeout: float = 0.0,
+        settings: Mapping[str, str],
     ) -> None:
         self.session = session
         self.script = script
         self.write = write
         self.watch = watch
         self.history = history
-        limit = milliseconds(statement_timeout)
-        self.limit = Request(f"set local statement_timeout = {limit}")
+        self.settings = settings_of(settings, is_local=True)
         self.began = time.monotonic()
         self.transaction = ""
 
@@ -158,7 +136,7 @@ class Execution:
         """The first round trip; COPY needs one of its own for each."""
         part: list[Statement] = []
         identify = Request(_BEGIN, (self.history,), keep_rows=True)
-        opening = (*_CLEAR, SYNC, Request("begin"), identify, THEIR_PATH, self.limit)
+        opening = (*CLEAR, SYNC, BEGIN, identify, THEIR_PATH, *self.settings)
         for statement in self.script.statements:
             if statement.copy_data is None:
                 part.append(statement)
@@ -166,9 +144,9 @@ class Execution:
             self._batch(opening, part)
             opening, part = (), []
             self._copy(statement, statement.copy_data)
-        self._batch(opening, part, (_AT_ONCE, *_RESTORE, self.session.restore))
+        self._batch(opening, part, (ALL_CHECKED, *RESTORE, self.session.restore))
         if not self.session.in_transaction:
-            raise self._ended(None)
+            raise transaction_ended(self.script.file)
 
     def _batch(
         self,
@@ -215,13 +193,8 @@ class Execution:
             self.transaction = reply.rows[0][1] or ""
         if reply.error is None:
             return None
-        if reply.error.sqlstate == _DIVISION_BY_ZERO:
-            return RefusedError(
-                f"{self.script.file.file}: another run has taken the advisory lock from this one",
-                code="LockLost",
-                hint="a migration dropped the session's locks, or the session was replaced "
-                "by a connection pooler; run again, directly at the server",
-            )
+        if reply.error.sqlstate == DIVISION_BY_ZERO:
+            return lock_lost(self.script.file)
         return statement_failed(self.script.file, None, reply.error)
 
     def _judge(
@@ -230,16 +203,8 @@ class Execution:
         if reply.error is not None:
             return statement_failed(self.script.file, statement, reply.error)
         if reply.tag in _ENDED:
-            return self._ended(statement)
+            return transaction_ended(self.script.file, statement.number if statement else 0)
         return None
-
-    def _ended(self, statement: Statement | None) -> RefusedError:
-        which = f" at statement {statement.number}" if statement else ""
-        return RefusedError(
-            f"{self.script.file.file}: its transaction was ended{which}, so it is not whole",
-            code="TransactionEnded",
-            hint="what it did before may be committed without a history row: look, then repair",
-        )
 
     def _copy(self, statement: Statement, data: str) -> None:
         self.watch.on_statement(statement)
@@ -253,32 +218,11 @@ class Execution:
     def _commit(self) -> Committed:
         """The second round trip, which no signal interrupts."""
         took = self.milliseconds
-        proof = Request(_SAME_TRANSACTION, (self.history, self.transaction))
-        requests = [_OUR_PATH, proof, self.write(took), _COMMIT, SYNC]
-        error: ServerError | None = None
-        last = Reply(-1)
-        applied_at = ""
-        is_foreign = False
-        try:
-            for reply in self.session.run(requests, Batch(interruptible=False)):
-                error = error or reply.error
-                is_foreign = is_foreign or (reply.number == 1 and reply.error is not None)
-                if reply.number == len(requests) - 3 and reply.rows:
-                    applied_at = reply.rows[0][0] or ""
-                last = reply
-        except ConnectionLostError as lost:
-            raise CommitInDoubtError(str(lost)) from lost
-        if not self.session.is_alive:
-            raise CommitInDoubtError(error.message if error else "the connection broke")
-        if is_foreign and error is not None and error.sqlstate == _DIVISION_BY_ZERO:
-            raise RefusedError(
-                f"{self.script.file.file}: the history's table was dropped or replaced, "
-                "or the transaction ended",
-                code="HistoryReplaced",
-                hint=f"leave {self.history} out of the file, as a dump of the database has it",
-            )
-        if error is not None:
-            raise statement_failed(self.script.file, None, error)
-        if last.tag != "COMMIT":
-            raise self._ended(None)
+        applied_at = commit(
+            self.session,
+            self.script.file,
+            opening=(OUR_PATH,),
+            proof=Request(_SAME_TRANSACTION, (self.history, self.transaction)),
+            row=self.write(took),
+        )
         return Committed(took, applied_at)

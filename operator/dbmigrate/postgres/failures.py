@@ -6,7 +6,7 @@ import json
 from typing import Final
 
 from dbmigrate.api.failure import failure_of
-from dbmigrate.errors import DbmigrateError, Location, MigrationFailedError
+from dbmigrate.errors import DbmigrateError, Location, MigrationFailedError, RefusedError
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.migrations.statements import Statement, excerpt
 from dbmigrate.postgres.session import ServerError
@@ -15,6 +15,8 @@ LOCK_STATES: Final = frozenset({"55P03", "40P01"})
 """lock_not_available, deadlock_detected: the whole transaction may be tried again at once."""
 TRANSIENT_STATES: Final = LOCK_STATES | {"40001", "57P01", "57P02", "57P03", "53300"}
 _CONNECTION_CLASS: Final = "08"
+DIVISION_BY_ZERO: Final = "22012"
+"""What statements of our own fail with whose condition does not hold."""
 
 _HINTS: Final = {
     "55P03": "somebody uses the table: run again at a quieter time, or raise --lock-timeout",
@@ -23,6 +25,11 @@ _HINTS: Final = {
     "57014": "it was cancelled, or --statement-timeout was over",
     "57P01": "the server is shutting down, or the session was ended on purpose: run again",
 }
+
+
+_KEEPS: Final = (
+    "the statements before it are done and stay: correct this one and run again, which goes on here"
+)
 
 
 def is_transient(sqlstate: str) -> bool:
@@ -40,13 +47,21 @@ def place(file: MigrationFile, statement: Statement | None, character: int = 0) 
 
 
 def statement_failed(
-    file: MigrationFile, statement: Statement | None, error: ServerError
+    file: MigrationFile, statement: Statement | None, error: ServerError, *, keeps: bool = False
 ) -> MigrationFailedError:
-    """A statement of a file failed, or (None) the end of its transaction."""
+    """A statement of a file failed, or (None) the end of its transaction.
+
+    Args:
+        file: it.
+        statement: which one.
+        error: what the server says.
+        keeps: the file runs by statement, so that what ran before stays.
+    """
     which = f"statement {statement.number}" if statement else "the end of its transaction"
+    advice = _KEEPS if keeps else "correct the file; it was undone and left nothing behind"
     return MigrationFailedError(
         f"{file.file}: {which} failed: {error.message}",
-        hint=_HINTS.get(error.sqlstate, "correct the file; it was undone and left nothing behind"),
+        hint=_HINTS.get(error.sqlstate, advice),
         location=place(file, statement, error.position),
         version=str(file.version),
         statement=statement.number if statement else 0,
@@ -70,6 +85,73 @@ def connection_lost(
         version=str(file.version),
         statement=statement.number if statement else 0,
         transient=True,
+    )
+
+
+def cut_off(file: MigrationFile, statement: Statement | None, reason: str) -> MigrationFailedError:
+    """The connection broke in a file that runs by statement."""
+    return MigrationFailedError(
+        f"{file.file}: the connection was lost, and the file is not finished: {reason}",
+        code="ConnectionLost",
+        hint="run again when the server is back: it goes on with the right statement",
+        location=place(file, statement),
+        version=str(file.version),
+        statement=statement.number if statement else 0,
+        transient=True,
+    )
+
+
+def ledger_differs(file: MigrationFile, number: int, statement: Statement | None) -> RefusedError:
+    """A file that is not finished was changed where it has been run already."""
+    where = place(file, statement)
+    what = "is another one now" if statement else "is not in the file any more"
+    return RefusedError(
+        f"{where}: statement {number}, which was run before the file could be finished, {what}",
+        code="LedgerDiffers",
+        hint="put it back as it was; what follows the last statement that ran may be changed",
+        location=where,
+    )
+
+
+def ledger_taken(file: MigrationFile) -> RefusedError:
+    """Another run has executed a statement that this run was about to execute."""
+    return RefusedError(
+        f"{file.file}: another run works on this file",
+        code="LockLost",
+        hint="the advisory lock was lost meanwhile; run again when the other run has ended",
+    )
+
+
+def transaction_left_open(file: MigrationFile) -> RefusedError:
+    """The file's own last BEGIN has no COMMIT."""
+    return RefusedError(
+        f"{file.file}: the file ends within a transaction of its own, which is undone",
+        code="TransactionLeftOpen",
+        hint="end it by COMMIT; what was committed before it stays",
+        location=place(file, None),
+    )
+
+
+def statement_in_doubt(file: MigrationFile, statement: Statement) -> RefusedError:
+    """Nothing in the database tells whether a statement has taken effect."""
+    where = place(file, statement)
+    return RefusedError(
+        f"{where}: a run was cut off in statement {statement.number}, and nothing in the "
+        "database tells whether it has taken effect",
+        code="StatementInDoubt",
+        hint="look for yourself, then say `dbmigrate resolve done`, or `dbmigrate resolve again` "
+        "to run it once more",
+        location=where,
+    )
+
+
+def lock_lost(file: MigrationFile) -> RefusedError:
+    """Somebody else has the advisory lock that the run had obtained."""
+    return RefusedError(
+        f"{file.file}: another run has taken the advisory lock from this one",
+        code="LockLost",
+        hint="a migration dropped the session's locks, or the session was replaced "
+        "by a connection pooler; run again, directly at the server",
     )
 
 

@@ -7,6 +7,7 @@ most one for a version. Everything else is what happened before.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +15,7 @@ from typing import Any, Final
 from psycopg import sql
 
 from dbmigrate import __version__
-from dbmigrate.api.report import Direction, FailedAttempt, MigrationRecord
+from dbmigrate.api.report import Direction, FailedAttempt, MigrationRecord, Notice
 from dbmigrate.errors import DbmigrateError, RefusedError
 from dbmigrate.migrations.applied import RUN, AppliedMigration
 from dbmigrate.migrations.source import MigrationFile
@@ -219,11 +220,16 @@ _COLUMNS: Final = (
     "version", "filename", "checksum", "text_checksum", "applied_by", "execution_time_ms",
     "rollback_file", "rollback_sql", "rollback_checksum", "environment", "git_commit_hash",
     "migration_type", "status", "plan_hash", "resource_uid", "resource_generation",
-    "runner_version", "error",
+    "runner_version", "error", "transaction_mode", "notices",
 )  # fmt: skip
 
 
-_TYPES: Final = {"execution_time_ms": "bigint", "resource_generation": "bigint", "error": "jsonb"}
+_TYPES: Final = {
+    "execution_time_ms": "bigint",
+    "resource_generation": "bigint",
+    "error": "jsonb",
+    "notices": "jsonb",
+}
 
 
 class Writer:
@@ -256,17 +262,31 @@ class Writer:
         """  # noqa: S608 -- a quoted identifier and our constants
 
     def completed(
-        self, file: MigrationFile, rollback: MigrationFile | None, milliseconds: int
+        self,
+        file: MigrationFile,
+        rollback: MigrationFile | None,
+        milliseconds: int,
+        *,
+        mode: str,
+        notices: Sequence[Notice] = (),
     ) -> Request:
         """The row of a file that has run, for its own transaction; it returns the time."""
         statement = self._rollback if file.is_rollback else self._forward
         values = self._values(file, rollback, milliseconds, "completed", None)
-        return Request(statement, values, keep_rows=True)
+        return Request(statement, (*values, mode, _as_json(notices)), keep_rows=True)
 
-    def failed(self, file: MigrationFile, milliseconds: int, error: DbmigrateError) -> Request:
+    def failed(
+        self,
+        file: MigrationFile,
+        milliseconds: int,
+        error: DbmigrateError,
+        *,
+        mode: str,
+        notices: Sequence[Notice] = (),
+    ) -> Request:
         """The row of a file that was undone, for a transaction of its own."""
         values = self._values(file, None, milliseconds, "failed", as_json(error))
-        return Request(self._forward, values)
+        return Request(self._forward, (*values, mode, _as_json(notices)))
 
     def record(self, file: MigrationFile, milliseconds: int, applied_at: str) -> MigrationRecord:
         """What `completed` wrote, in the form of reports."""
@@ -313,6 +333,12 @@ class Writer:
             __version__,
             error,
         )
+
+
+def _as_json(notices: Sequence[Notice]) -> str | None:
+    if not notices:
+        return None
+    return json.dumps([{"severity": each.severity, "message": each.message} for each in notices])
 
 
 def _direction(file: MigrationFile) -> Direction:

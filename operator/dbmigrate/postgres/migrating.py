@@ -21,15 +21,21 @@ from dbmigrate.errors import (
     RefusedError,
     StoppedError,
 )
+from dbmigrate.migrations.directives import TransactionMode
 from dbmigrate.postgres import blockers, bookkeeping, history, lock
-from dbmigrate.postgres.execution import CommitInDoubtError, Committed, Execution, Watch
+from dbmigrate.postgres.committing import CommitInDoubtError, Committed
+from dbmigrate.postgres.connection import milliseconds
+from dbmigrate.postgres.execution import Execution, Watch
 from dbmigrate.postgres.failures import LOCK_STATES, connection_lost
 from dbmigrate.postgres.interruption import Interrupted
+from dbmigrate.postgres.ledger import Ledger
+from dbmigrate.postgres.own_transactions import OwnTransactions
 from dbmigrate.postgres.planning import make_plan, require_generation
 from dbmigrate.postgres.prerequisites import Script, check_kinds, check_syntax
 from dbmigrate.postgres.retrying import RetryPolicy
 from dbmigrate.postgres.run import tell_plan
 from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Request, Session
+from dbmigrate.postgres.stepwise import Stepwise
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
@@ -116,6 +122,8 @@ class _Migration:
             resource_generation=options.resource_generation,
         )
         self.writer = history.Writer(self.session, found, run)
+        limit = options.statement_timeout
+        self.settings = {"statement_timeout": milliseconds(limit)} if limit else {}
         self.retry = RetryPolicy(
             options.lock_timeout, options.lock_retries, options.lock_retry_timeout
         )
@@ -173,18 +181,27 @@ class _Migration:
                     raise
                 self._pause(error, tries, pause)
 
-    def _execution(self, script: Script) -> Execution:
+    def _execution(self, script: Script) -> Execution | Stepwise:
+        """What runs a file, by its mode."""
         file = script.file
         rollback = None if file.is_rollback else self.source.rollbacks.get(file.version)
         progress = self.context.progress
-        return Execution(
-            self.session,
-            script,
-            lambda milliseconds: self.writer.completed(file, rollback, milliseconds),
-            Watch(progress.statement, progress.silence),
-            self.found.table(bookkeeping.HISTORY).as_string(self.session.connection),
-            self.context.options.statement_timeout,
-        )
+        mode = script.mode
+        progress.notices.clear()  # an attempt before this one was undone
+
+        def write(milliseconds: int) -> Request:
+            return self.writer.completed(
+                file, rollback, milliseconds, mode=mode.value, notices=progress.notices
+            )
+
+        watch = Watch(progress.statement, progress.silence)
+        table = self.found.table(bookkeeping.HISTORY).as_string(self.session.connection)
+        settings = {**self.settings, **script.directives.settings}
+        if mode is TransactionMode.FILE:
+            return Execution(self.session, script, write, watch, table, settings)
+        ledger = Ledger(self.session, self.found, file, self.writer.run.applied_by)
+        kind = OwnTransactions if mode is TransactionMode.OWN else Stepwise
+        return kind(self.session, script, ledger, write, watch, table, settings)
 
     def _pause(self, error: DbmigrateError, tries: int, seconds: float) -> None:
         """Let the traffic behind our lock request through."""
@@ -207,11 +224,19 @@ class _Migration:
                 seen = blockers.on_tables(self.session, self.found.schema, bookkeeping.TABLES)
         blockers.explain(error, seen)
 
-    def _record_failure(self, script: Script, execution: Execution, error: DbmigrateError) -> None:
+    def _record_failure(
+        self, script: Script, execution: Execution | Stepwise, error: DbmigrateError
+    ) -> None:
         """Write the failure's row in its own transaction; it never hides the failure itself."""
         if not self.session.is_alive:
             return
-        request = self.writer.failed(script.file, execution.milliseconds, error)
+        request = self.writer.failed(
+            script.file,
+            execution.milliseconds,
+            error,
+            mode=script.mode.value,
+            notices=self.context.progress.notices,
+        )
         requests = (
             Request("reset session authorization"),
             Request("reset role"),
@@ -234,7 +259,9 @@ class _Migration:
         if problem:
             self.context.progress.warning(f"the failure could not be recorded: {problem}")
 
-    def _settle_or_tell(self, script: Script, execution: Execution, reason: str) -> Committed:
+    def _settle_or_tell(
+        self, script: Script, execution: Execution | Stepwise, reason: str
+    ) -> Committed:
         try:
             return self._settle(script, execution, reason)
         except Interrupted:
@@ -246,7 +273,7 @@ class _Migration:
                 hint="run again: the history in the database decides what is applied",
             ) from None
 
-    def _settle(self, script: Script, execution: Execution, reason: str) -> Committed:
+    def _settle(self, script: Script, execution: Execution | Stepwise, reason: str) -> Committed:
         """After a lost answer to COMMIT: wait until the old server process is gone, then look.
 
         The advisory lock, obtained again, proves that it is gone.

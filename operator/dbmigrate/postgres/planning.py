@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report import Direction, UnfinishedFile
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.applied import AppliedMigration, newest
 from dbmigrate.migrations.plan import (
@@ -18,6 +18,7 @@ from dbmigrate.migrations.plan import (
 )
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import history
+from dbmigrate.postgres.ledger import read_unfinished
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.source import Source
@@ -34,9 +35,32 @@ def make_plan(session: Session, found: Bookkeeping, source: Source, options: Run
     """
     applied = history.read_applied(session, found)
     plan = _plan(session, found, source, applied, options)
+    _require_continuation(read_unfinished(session, found), plan)
     if options.expect_plan is not None:
         _require_plan(session, found, applied, plan, options.expect_plan)
     return plan
+
+
+def _require_continuation(unfinished: UnfinishedFile | None, plan: Plan) -> None:
+    """Refuse any plan that does not begin with the file that is applied in part."""
+    if unfinished is None:
+        return
+    first = plan.steps[0] if plan.steps else None
+    is_rollback = unfinished.direction is Direction.ROLLBACK
+    if (
+        first is not None
+        and str(first.version) == unfinished.version
+        and first.is_rollback is is_rollback
+    ):
+        return
+    raise RefusedError(
+        f"{unfinished.file} runs by statement, was begun by {unfinished.applied_by} and is not "
+        f"finished: {unfinished.statements_done} of its statements are done",
+        code="UnfinishedMigration",
+        hint="finish it first by "
+        + (f"`dbmigrate down` to below {unfinished.version}" if is_rollback else "`dbmigrate up`")
+        + "; or put the database in order by hand and say `dbmigrate resolve abandon`",
+    )
 
 
 def _plan(

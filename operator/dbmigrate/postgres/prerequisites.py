@@ -1,20 +1,23 @@
 """What must hold of every file before the first one runs.
 
-No statement begins or ends a transaction, none needs to run outside of one, and the
-server's grammar accepts each. Nothing is executed.
+Its statements go with how it runs, the server knows the settings that it asks for, and the
+server's grammar accepts each statement. Nothing is executed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from dbmigrate.errors import DbmigrateError, RefusedError, SourceError
+from dbmigrate.errors import DbmigrateError, Location, SourceError
+from dbmigrate.migrations.directives import Directives, TransactionMode, read_directives
 from dbmigrate.migrations.source import MigrationFile
-from dbmigrate.migrations.statements import Statement, StatementKind, classify, split
+from dbmigrate.migrations.statements import Statement, split
+from dbmigrate.postgres.clearing import THEIR_PATH, settings_of
 from dbmigrate.postgres.failures import place
+from dbmigrate.postgres.modes import ModeFinder
 from dbmigrate.postgres.session import SYNC, Batch, Mode, Reply, Request, ServerError, Session
 
 _GRAMMAR: Final = frozenset({"42601"})
@@ -23,8 +26,6 @@ _SHOWN: Final = 20
 
 # Parsing a SELECT takes a lock on its tables; it must not wait for one.
 _NO_WAITING: Final = Request("set lock_timeout = '20ms'")
-THEIR_PATH: Final = Request("set search_path to default")
-"""The role's own, which a file expects; between files it is ours."""
 
 
 @dataclass(frozen=True)
@@ -42,40 +43,39 @@ class Script:
         """
         return tuple(split(self.file.sql, self.file.path or self.file.file))
 
+    @cached_property
+    def directives(self) -> Directives:
+        """What its header asks for.
+
+        Raises:
+            SourceError: the header is not valid.
+        """
+        return read_directives(self.file.sql, self.file.path or self.file.file)
+
+    @cached_property
+    def modes(self) -> ModeFinder:
+        """How it can run."""
+        modes = ModeFinder(self.file, self.directives)
+        for statement in self.statements:
+            modes.see(statement)
+        return modes
+
+    @property
+    def mode(self) -> TransactionMode:
+        """How it runs."""
+        return self.modes.mode
+
 
 def check_kinds(scripts: Sequence[Script]) -> None:
-    """Refuse what cannot run inside the one transaction of its file.
+    """Refuse what does not go with how its file runs, and settings that are not any.
 
     Raises:
-        RefusedError: code TransactionControl, NotInTransaction or NothingInFile.
-        SourceError: a file cannot be split into statements.
+        RefusedError: see `ModeFinder.problems`.
+        SourceError: a file cannot be split into statements, or its header is not valid.
     """
-    problems = [problem for script in scripts for problem in _kinds(script)]
+    problems = [problem for script in scripts for problem in script.modes.problems()]
     if problems:
         raise _all_of(problems)
-
-
-def _kinds(script: Script) -> Iterator[RefusedError]:
-    for statement in script.statements:
-        kind, words = classify(statement)
-        if kind is StatementKind.ORDINARY:
-            continue
-        where = place(script.file, statement)
-        if kind is StatementKind.TRANSACTION_CONTROL:
-            yield RefusedError(
-                f"{where}: {words} in a migration, which is one transaction as a whole",
-                code="TransactionControl",
-                hint="leave it out: each file is committed as a whole, together with its history",
-                location=where,
-            )
-        else:
-            yield RefusedError(
-                f"{where}: {words} cannot run inside a transaction",
-                code="NotInTransaction",
-                hint="files that run outside a transaction are not supported in this release; "
-                "for an index, leave out CONCURRENTLY where its lock is acceptable",
-                location=where,
-            )
 
 
 def check_syntax(session: Session, scripts: Sequence[Script]) -> None:
@@ -88,6 +88,7 @@ def check_syntax(session: Session, scripts: Sequence[Script]) -> None:
     Raises:
         SourceError: code SyntaxError; all that were found are in its message.
     """
+    _check_settings(session, scripts)
     statements = [(script, each) for script in scripts for each in script.statements]
     requests: list[Request] = [_NO_WAITING, THEIR_PATH, SYNC]
     for _, statement in statements:
@@ -100,6 +101,25 @@ def check_syntax(session: Session, scripts: Sequence[Script]) -> None:
             problems.append(_syntax_error(script.file, statement, reply.error))
     if problems:
         raise _all_of(problems)
+
+
+def _check_settings(session: Session, scripts: Sequence[Script]) -> None:
+    """Let the server judge the parameters that files set for themselves."""
+    for script in scripts:
+        for name, value in script.directives.settings.items():
+            requests = [Request("begin"), *settings_of({name: value}, is_local=True)]
+            replies = list(session.run((*requests, Request("rollback"), SYNC)))
+            session.query("rollback")
+            error = next((reply.error for reply in replies if reply.error), None)
+            if error is not None:
+                shown = script.file.path or script.file.file
+                where = Location(shown, script.directives.line)
+                raise SourceError(
+                    f"{where}: {name}={value} in the file's header: {error.message}",
+                    code="InvalidDirective",
+                    hint=error.hint or "known are transaction, after, and the server's parameters",
+                    location=where,
+                )
 
 
 def _index(reply: Reply) -> int:

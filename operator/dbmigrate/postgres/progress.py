@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import psycopg
 
-from dbmigrate.api.report import Direction, EventName, LockHolder, MigrationRecord
+from dbmigrate.api.report import Direction, EventName, LockHolder, MigrationRecord, Notice
 from dbmigrate.postgres import blockers
 from dbmigrate.postgres.observer import Observer, Seen, Task
 from dbmigrate.postgres.pace import Pace
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _TELL_STATEMENT_EVERY: Final = 1.0
 _NOTICES: Final = 100
 """Of one file that are told; a loop may raise millions."""
+_NOTICE: Final = 1000
+"""Characters of one."""
 _QUERY: Final = 200
 
 
@@ -71,6 +73,8 @@ class Progress:
         self._runs = Pace(shortest=2.0, longest=10.0, share=0.05)
         self._waits = Pace(shortest=5.0, longest=60.0, share=0.5)
         self._notices = 0
+        self.notices: list[Notice] = []
+        """What the server has said while the file ran, the first of it."""
 
     def file_started(
         self, file: MigrationFile, pid: int, number: int, of: int, statements: int
@@ -83,6 +87,7 @@ class Progress:
             self._runs.forget()
             self._waits.forget()
             self._notices = 0
+            self.notices = []
             self._emit(
                 EventName.MIGRATION_STARTED,
                 version=str(file.version),
@@ -190,11 +195,14 @@ class Progress:
         self._notices += 1
         if self._file is None or self._notices > _NOTICES:
             return
+        severity = diagnostic.severity_nonlocalized or diagnostic.severity or "NOTICE"
+        told = Notice(severity, (diagnostic.message_primary or "")[:_NOTICE])
+        self.notices.append(told)
         with self._mutex:
             self._emit(
                 EventName.NOTICE,
-                severity=diagnostic.severity_nonlocalized or diagnostic.severity or "NOTICE",
-                message=(diagnostic.message_primary or "")[:1000],
+                severity=told.severity,
+                message=told.message,
                 version=str(self._file.version),
             )
         if self._notices == _NOTICES:

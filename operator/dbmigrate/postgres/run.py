@@ -27,6 +27,7 @@ from dbmigrate.api.report import (
     MigrationRecord,
     Outcome,
     RunResult,
+    UnfinishedFile,
 )
 from dbmigrate.api.rules import PlanRules
 from dbmigrate.errors import (
@@ -45,6 +46,7 @@ from dbmigrate.postgres import blockers, bookkeeping, history
 from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
 from dbmigrate.postgres.failures import is_transient
 from dbmigrate.postgres.interruption import Interrupted, Interruption
+from dbmigrate.postgres.ledger import read_unfinished
 from dbmigrate.postgres.progress import Progress, Reporter
 from dbmigrate.postgres.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
 from dbmigrate.postgres.session import ConnectionLostError, Session
@@ -305,6 +307,7 @@ class _State:
     applied: tuple[AppliedMigration, ...]
     newest: tuple[MigrationRecord, ...]
     last_failure: FailedAttempt | None
+    unfinished: UnfinishedFile | None
 
 
 def _observe(context: Context, error: DbmigrateError | None) -> _State | None:
@@ -333,6 +336,7 @@ def _read(session: Session, found: bookkeeping.Bookkeeping) -> _State:
         history.read_applied(session, found),
         history.read_records(session, found, HISTORY_LIMIT),
         history.read_last_failure(session, found),
+        read_unfinished(session, found),
     )
 
 
@@ -370,6 +374,7 @@ def _result(
             history_total=len(state.applied),
             last_failure=state.last_failure,
             ahead=report_of(ahead_of(source, state.applied)) if source else (),
+            unfinished=state.unfinished,
         )
     if error is not None:
         return replace(

@@ -1,0 +1,97 @@
+"""How a file runs: in one transaction, by statement, or in transactions of its own.
+
+The header decides; without one, the statements do. What does not go together is refused
+with its place, before anything runs. Nothing here speaks to the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from dbmigrate.errors import RefusedError
+from dbmigrate.migrations.directives import Directives, TransactionMode
+from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.sql.session_state import makes_temporary
+from dbmigrate.migrations.statements import Statement, StatementKind, classify
+from dbmigrate.postgres.failures import place
+
+_DISCARD_ALL: Final = "DISCARD ALL"
+_PREPARED: Final = frozenset({"PREPARE TRANSACTION", "COMMIT PREPARED", "ROLLBACK PREPARED"})
+
+
+@dataclass
+class ModeFinder:
+    """Is shown each statement of a file, and knows the file's mode in the end."""
+
+    file: MigrationFile
+    directives: Directives
+    _outside: list[tuple[Statement, str]] = field(default_factory=list)
+    _control: list[tuple[Statement, str]] = field(default_factory=list)
+    _temporary: list[Statement] = field(default_factory=list)
+
+    def see(self, statement: Statement) -> None:
+        """The next statement."""
+        kind, words = classify(statement)
+        if kind is StatementKind.OUTSIDE_TRANSACTION:
+            self._outside.append((statement, words))
+        elif kind is StatementKind.TRANSACTION_CONTROL:
+            self._control.append((statement, words))
+        elif makes_temporary(statement):
+            self._temporary.append(statement)
+
+    @property
+    def mode(self) -> TransactionMode:
+        """How the file runs, if nothing is refused."""
+        if self.directives.transaction is not None:
+            return self.directives.transaction
+        if any(words != _DISCARD_ALL for _, words in self._outside):
+            return TransactionMode.STATEMENT
+        return TransactionMode.FILE
+
+    def problems(self) -> Iterator[RefusedError]:
+        """What does not go together, each with its place."""
+        mode = self.mode
+        for statement, words in self._control:
+            if mode is not TransactionMode.OWN:
+                yield self._refused(
+                    statement,
+                    f"{words} in a migration"
+                    + (", which is one transaction as a whole" if mode.value == "file" else ""),
+                    "TransactionControl",
+                    "leave it out: dbmigrate begins and commits; or let the file manage its "
+                    "transactions itself by a first line `-- dbmigrate: transaction=own`, which "
+                    "gives up that the file is applied as a whole or not at all",
+                )
+            elif words in _PREPARED:
+                yield self._refused(
+                    statement,
+                    f"{words} in a migration",
+                    "TransactionControl",
+                    "use COMMIT: a prepared transaction keeps its locks when the run is over",
+                )
+        if mode is TransactionMode.FILE:
+            for statement, words in self._outside:
+                yield self._refused(
+                    statement,
+                    f"{words} cannot run inside a transaction",
+                    "NotInTransaction",
+                    "leave it out: each file starts from a clean session"
+                    if words == _DISCARD_ALL
+                    else "leave out transaction=file in the file's header, so that it runs by "
+                    "statement",
+                )
+            return
+        for statement in self._temporary:
+            yield self._refused(
+                statement,
+                "a temporary table in a file that runs by statement",
+                "TemporaryTable",
+                "a run that is taken up again would miss it: make an ordinary table and drop it, "
+                "or put what must run outside a transaction into a file of its own",
+            )
+
+    def _refused(self, statement: Statement, what: str, code: str, hint: str) -> RefusedError:
+        where = place(self.file, statement)
+        return RefusedError(f"{where}: {what}", code=code, hint=hint, location=where)

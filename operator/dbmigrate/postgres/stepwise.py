@@ -1,0 +1,322 @@
+"""One file that runs by statement, because a statement of it cannot run in a transaction.
+
+Each statement that may is one transaction with its entry in the ledger: both or neither. One
+that may not is written down as begun, runs, and is written down as done; cut off between, it
+is looked at by the next run. So a run that was cut off anywhere is taken up at the right
+statement. What changes the session alone (SET) is said again each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.sql import Composed
+
+from dbmigrate.errors import MigrationFailedError, RefusedError
+from dbmigrate.migrations.sql.session_state import is_session_only
+from dbmigrate.migrations.statements import Statement, StatementKind, classify
+from dbmigrate.postgres import doubt, lock
+from dbmigrate.postgres.clearing import (
+    ALL_CHECKED,
+    CLEAR,
+    COMMIT,
+    OUR_PATH,
+    OURS,
+    RESTORE,
+    THEIR_PATH,
+    settings_of,
+)
+from dbmigrate.postgres.committing import LOCK, Committed, commit
+from dbmigrate.postgres.execution import Watch
+from dbmigrate.postgres.failures import (
+    DIVISION_BY_ZERO,
+    cut_off,
+    ledger_differs,
+    ledger_taken,
+    lock_lost,
+    statement_failed,
+    statement_in_doubt,
+)
+from dbmigrate.postgres.ledger import Entry, Ledger, checksum_of
+from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Reply, Request, Session
+from dbmigrate.postgres.targets import Target, target_of
+
+if TYPE_CHECKING:
+    from dbmigrate.postgres.prerequisites import Script
+
+BEGIN: Final = Request("begin read write")  # whatever the file has made the default
+_HOLD: Final = Request(
+    f"select 1 operator(pg_catalog./) pg_catalog.int4(pg_catalog.pg_try_advisory_lock({lock.KEY}))"
+)
+"""Divides by zero unless this session has the lock, whatever the file dropped."""
+_IDENTITY: Final = "select pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text"
+_SAME_HISTORY: Final = (
+    "select 1 / pg_catalog.int4(pg_catalog.to_regclass($1)::oid::text = $2), "
+    f"pg_catalog.pg_try_advisory_lock({lock.KEY})"
+)
+_CONCURRENTLY: Final = "CONCURRENTLY"
+
+
+class Stepwise:
+    """Runs one file; made anew for each attempt, and goes on where the ledger says.
+
+    Args:
+        session: holds the advisory lock; outside of a transaction.
+        script: the file.
+        ledger: the file's.
+        write: makes the history row's statement from the milliseconds that the file took.
+        watch: is told how it goes.
+        history: the history's table, quoted, which must be the same one in the end.
+        settings: run-time parameters for the file, such as its statement_timeout.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- all that one file needs
+        self,
+        session: Session,
+        script: Script,
+        ledger: Ledger,
+        write: Callable[[int], Request],
+        watch: Watch,
+        history: str,
+        settings: Mapping[str, str],
+    ) -> None:
+        self.session = session
+        self.script = script
+        self.file = script.file
+        self.ledger = ledger
+        self.write = write
+        self.watch = watch
+        self.history = history
+        self.settings = settings_of(settings, is_local=False)
+        self.began = time.monotonic()
+        self.identity = ""
+
+    @property
+    def milliseconds(self) -> int:
+        """How long it has run by now, earlier runs left out."""
+        return round((time.monotonic() - self.began) * 1000)
+
+    def run(self) -> Committed:
+        """Run what is left of the file, and write its history row.
+
+        Raises:
+            MigrationFailedError: a statement failed or the connection broke; the statements
+                before it are done, and stay.
+            RefusedError: the file does not fit the ledger (LedgerDiffers), a statement is in
+                doubt (StatementInDoubt), an index is of no use (InvalidIndex) or being
+                built (IndexBeingBuilt), or the lock was lost (LockLost).
+            CommitInDoubtError: the answer to the last COMMIT did not come.
+            Interrupted: a signal came; the statement was cancelled.
+        """
+        try:
+            entries = self.ledger.read()
+            if entries:
+                self._require_fit(entries)
+            done = {number for number, entry in entries.items() if self._is_done(entry)}
+            self._prepare()
+            for statement in self.script.statements:
+                self.watch.on_statement(statement)
+                self._one(statement, done)
+            self._leave()
+            return self._commit()
+        except (MigrationFailedError, RefusedError):
+            self._clean()
+            raise
+
+    def _one(self, statement: Statement, done: Container[int]) -> None:
+        """The next statement, which may have been run already."""
+        if is_session_only(statement):
+            self._ask(statement, (Request(statement.text),), theirs=(0,))
+            return
+        if statement.number in done:
+            return
+        kind, words = classify(statement)
+        if kind is StatementKind.OUTSIDE_TRANSACTION:
+            self._outside(statement, target_of(statement), waits=_CONCURRENTLY in words)
+        else:
+            self._in_transaction(statement)
+
+    # -- what the ledger says
+
+    def _require_fit(self, entries: Mapping[int, Entry]) -> None:
+        """What was run of the file must still be what stands there."""
+        left = dict(entries)
+        for statement in self.script.statements:
+            entry = left.pop(statement.number, None)
+            if entry is not None and entry.checksum != checksum_of(statement):
+                raise ledger_differs(self.file, statement.number, statement)
+        if left:
+            raise ledger_differs(self.file, min(left), None)
+
+    def _is_done(self, entry: Entry) -> bool:
+        """Whether a statement of an earlier run is done; one that is in doubt is looked at."""
+        if entry.is_done:
+            return True
+        statement = next(s for s in self.script.statements if s.number == entry.number)
+        with self._psycopg(statement):
+            put_away = functools.partial(self._put_away, statement)
+            has_run = doubt.has_run(self.session, target_of(statement), entry.facts, put_away)
+        if has_run is None:
+            raise statement_in_doubt(self.file, statement)
+        if has_run:
+            self._ask(statement, (BEGIN, LOCK, *OURS, self.ledger.done(statement), COMMIT))
+        return has_run
+
+    def _put_away(self, statement: Statement, leftover: Composed) -> None:
+        """Drop what a statement left half-done; it waits without end, as CONCURRENTLY does."""
+        text = leftover.as_string(self.session.connection)
+        self._ask(statement, settings_of({"lock_timeout": "0"}, is_local=False))
+        self._ask(statement, (Request(text, at_once=True),))
+        self._ask(statement, (self.session.restore,))
+
+    # -- one statement
+
+    def _in_transaction(self, statement: Statement) -> None:
+        """The statement and its entry: both or neither."""
+        ending = (ALL_CHECKED, *OURS, self.ledger.done(statement), COMMIT)
+        if statement.copy_data is None:
+            self._ask(
+                statement,
+                (BEGIN, LOCK, Request(statement.text, at_once=True), *ending),
+                theirs=(2, 3),
+            )
+            return
+        self._ask(statement, (BEGIN, LOCK))
+        self._copy(statement)
+        self._ask(statement, ending, theirs=(0,))
+
+    def _copy(self, statement: Statement) -> None:
+        try:
+            error = self.session.copy_in(statement.text, [(statement.copy_data or "").encode()])
+        except ConnectionLostError as lost:
+            raise cut_off(self.file, statement, str(lost)) from lost
+        if error is not None:
+            raise statement_failed(self.file, statement, error, keeps=True)
+
+    def _outside(self, statement: Statement, target: Target, *, waits: bool) -> None:
+        """A statement that PostgreSQL refuses inside a transaction.
+
+        Args:
+            statement: it.
+            target: what it works on.
+            waits: it blocks nobody while it waits (CONCURRENTLY), so it may wait for as long
+                as it takes; given up, it would leave an INVALID index.
+        """
+        with self._psycopg(statement):
+            facts = doubt.facts_before(self.session, target)
+            limit = self.session.query("select pg_catalog.current_setting('lock_timeout')")[0][0]
+        begun = self.ledger.begun(statement, facts)
+        self._ask(statement, (BEGIN, LOCK, *OURS, begun, COMMIT, _HOLD))
+        if waits:
+            self._ask(statement, settings_of({"lock_timeout": "0"}, is_local=False))
+        try:
+            self._ask(statement, (Request(statement.text, at_once=True),), theirs=(0,))
+        except MigrationFailedError as error:
+            if error.sqlstate:
+                self._give_up(statement, target, facts)
+            raise
+        if waits:
+            self._ask(statement, settings_of({"lock_timeout": limit}, is_local=False))
+        with self._psycopg(statement):
+            doubt.require_valid(self.session, target, self.file.file)
+        self._ask(statement, (BEGIN, LOCK, *OURS, self.ledger.done(statement), COMMIT))
+
+    def _give_up(self, statement: Statement, target: Target, facts: doubt.Facts) -> None:
+        """After the server's own no: nothing is in doubt.
+
+        What cannot be put away within the lock timeout stays written down as begun: the
+        next run looks at it.
+        """
+        with contextlib.suppress(
+            MigrationFailedError, RefusedError, ConnectionLostError, psycopg.Error
+        ):
+            self._clean()
+            doubt.has_run(self.session, target, facts, self.session.compose)
+            self._ask(statement, (BEGIN, LOCK, *OURS, self.ledger.forget(statement), COMMIT))
+
+    # -- the session
+
+    def _prepare(self) -> None:
+        """A clean session, set as the file expects it; between statements it stays so."""
+        identify = Request(_IDENTITY, (self.history,), keep_rows=True)
+        replies = self._ask(
+            None, (*CLEAR, identify, *RESTORE, self.session.restore, THEIR_PATH, *self.settings)
+        )
+        self.identity = replies[len(CLEAR)].rows[0][0] or ""
+
+    def _leave(self) -> None:
+        """The session as our own statements need it."""
+        self._ask(None, (*RESTORE, self.session.restore))
+
+    def _clean(self) -> None:
+        """After a failure: nothing open, and the session our own."""
+        pgconn = self.session.connection.pgconn
+        with contextlib.suppress(ConnectionLostError, psycopg.Error):
+            if self.session.is_alive:
+                if pgconn.transaction_status != TransactionStatus.IDLE:
+                    self.session.query("rollback")
+                list(self.session.run((*RESTORE, self.session.restore, SYNC)))
+
+    # -- talking to the server
+
+    def _ask(
+        self,
+        statement: Statement | None,
+        requests: Iterable[Request],
+        theirs: tuple[int, ...] = (),
+    ) -> list[Reply]:
+        """Send requests in one message; their replies.
+
+        Args:
+            statement: what they are for, for messages.
+            requests: without SYNC.
+            theirs: the numbers of those whose failure is the statement's own.
+
+        Raises:
+            MigrationFailedError, RefusedError: one of them failed, or the connection broke.
+        """
+        told = list(requests)
+
+        def on_silence(_number: int, seconds: float) -> None:
+            if statement is not None:
+                self.watch.on_silence(statement, seconds)
+
+        try:
+            replies = list(self.session.run([*told, SYNC], Batch(on_silence=on_silence)))
+        except ConnectionLostError as lost:
+            raise cut_off(self.file, statement, str(lost)) from lost
+        for reply in replies:
+            if reply.error is None:
+                continue
+            if reply.error.sqlstate == DIVISION_BY_ZERO and reply.number not in theirs:
+                request = told[reply.number]
+                is_lock = request is LOCK or request is _HOLD
+                raise lock_lost(self.file) if is_lock else ledger_taken(self.file)
+            raise statement_failed(self.file, statement, reply.error, keeps=True)
+        return replies
+
+    @contextlib.contextmanager
+    def _psycopg(self, statement: Statement) -> Iterator[None]:
+        """Around queries of our own beside a statement."""
+        try:
+            yield
+        except ConnectionLostError as lost:
+            raise cut_off(self.file, statement, str(lost)) from lost
+
+    def _commit(self) -> Committed:
+        took = self.milliseconds
+        applied_at = commit(
+            self.session,
+            self.file,
+            opening=(BEGIN, LOCK, OUR_PATH),
+            proof=Request(_SAME_HISTORY, (self.history, self.identity)),
+            row=self.write(took),
+            closing=(self.ledger.close(),),
+        )
+        return Committed(took, applied_at)

@@ -1,0 +1,120 @@
+"""What a statement works on that PostgreSQL refuses inside a transaction.
+
+Read from its tokens, names as they are written there, quotes included: the server resolves
+them (``to_regclass``) in the search_path that the statement itself has.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from dbmigrate.migrations.sql.tokens import tokens
+from dbmigrate.migrations.statements import Statement
+
+
+class Action(enum.Enum):
+    """What such a statement does, as far as its leftovers are concerned."""
+
+    CREATE_INDEX = "create index"
+    DROP_INDEX = "drop index"
+    REINDEX = "reindex"
+    DETACH = "detach partition"
+    CREATE_DATABASE = "create database"
+    DROP_DATABASE = "drop database"
+    CREATE_TABLESPACE = "create tablespace"
+    DROP_TABLESPACE = "drop tablespace"
+    CREATE_SUBSCRIPTION = "create subscription"
+    DROP_SUBSCRIPTION = "drop subscription"
+    REPEATABLE = "repeatable"
+    """Whether it has run does not matter: it may run again (VACUUM, ALTER SYSTEM, CLUSTER)."""
+    UNKNOWN = "unknown"
+    """Nothing tells afterwards whether it has run, and twice may be once too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A statement's action and the names in it."""
+
+    action: Action
+    name: str = ""
+    """Of the object, as written; empty when the statement leaves it to the server."""
+    table: str = ""
+    """The index's or partition's table, as written."""
+    is_conditional: bool = False
+    """IF EXISTS, IF NOT EXISTS."""
+
+    @property
+    def bare_name(self) -> str:
+        """An index's or database's name as the catalog has it, without quotes."""
+        name = self.name
+        if name.startswith('"'):
+            return name[1:-1].replace('""', '"')
+        return name
+
+
+_PLAIN = {
+    "create": {
+        "database": Action.CREATE_DATABASE,
+        "tablespace": Action.CREATE_TABLESPACE,
+        "subscription": Action.CREATE_SUBSCRIPTION,
+    },
+    "drop": {
+        "database": Action.DROP_DATABASE,
+        "tablespace": Action.DROP_TABLESPACE,
+        "subscription": Action.DROP_SUBSCRIPTION,
+    },
+}
+_REPEATABLE = frozenset({"vacuum", "cluster", "repack", "discard"})
+
+
+def target_of(statement: Statement) -> Target:  # noqa: PLR0911 -- a table, one row each
+    """The action of a statement, and what it works on."""
+    words = list(tokens(statement.text))
+    verb, what = words[0], words[1] if len(words) > 1 else ""
+    if verb == "create" and "index" in words[1:3]:
+        return _create_index(words[words.index("index") + 1 :])
+    if verb == "drop" and what == "index":
+        rest, is_conditional = _skip(words[2:], "concurrently", ("if", "exists"))
+        return Target(Action.DROP_INDEX, name=_name(rest)[0], is_conditional=is_conditional)
+    if what in _PLAIN.get(verb, ()):
+        rest, is_conditional = _skip(words[2:], ("if", "exists"))
+        return Target(_PLAIN[verb][what], name=_name(rest)[0], is_conditional=is_conditional)
+    if verb == "reindex":
+        return Target(Action.REINDEX)
+    if verb == "alter" and what == "table":
+        rest, is_conditional = _skip(words[2:], ("if", "exists"), "only")
+        table, rest = _name(rest)
+        rest = rest[rest.index("partition") + 1 :] if "partition" in rest else []
+        return Target(Action.DETACH, _name(rest)[0], table, is_conditional)
+    if verb in _REPEATABLE or (verb == "alter" and what in ("system", "database")):
+        return Target(Action.REPEATABLE)
+    return Target(Action.UNKNOWN)
+
+
+def _create_index(words: list[str]) -> Target:
+    words, is_conditional = _skip(words, "concurrently", ("if", "not", "exists"))
+    name = ""
+    if words[:1] != ["on"]:
+        name, words = _name(words)
+    words, _ = _skip(words, "on", "only")
+    return Target(Action.CREATE_INDEX, name, _name(words)[0], is_conditional)
+
+
+def _skip(words: list[str], *parts: str | tuple[str, ...]) -> tuple[list[str], bool]:
+    """Leave out what may stand there; whether IF … was among it."""
+    is_conditional = False
+    for part in parts:
+        wanted = [part] if isinstance(part, str) else list(part)
+        if words[: len(wanted)] == wanted:
+            words = words[len(wanted) :]
+            is_conditional = is_conditional or wanted[0] == "if"
+    return words, is_conditional
+
+
+def _name(words: list[str]) -> tuple[str, list[str]]:
+    """A name, perhaps with schema, from the front; and what follows."""
+    end = 1
+    while words[end : end + 1] == ["."]:
+        end += 2
+    return "".join(words[:end]), words[end:]

@@ -1,0 +1,116 @@
+"""Files with BEGIN and COMMIT of their own: each of those transactions is applied once."""
+
+import pytest
+from messages import CutAtMessage
+
+HEADER = "-- dbmigrate: transaction=own\n"
+BLOCKS = (
+    HEADER
+    + """\
+create table t (a int);
+begin;
+insert into t values (1);
+savepoint s;
+insert into t values (2);
+rollback to s;
+insert into t values (3);
+commit;
+insert into t values (4);
+begin isolation level serializable;
+copy t from stdin;
+5
+\\.
+commit and chain;
+insert into t values (6);
+end;
+begin;
+insert into t values (7);
+rollback;
+create index concurrently i on t (a);
+create procedure add(x int) language plpgsql as $$
+begin insert into t values (x); commit; end $$;
+"""
+)
+ROWS = [(1,), (3,), (4,), (5,), (6,)]
+
+
+def assert_whole(database):
+    """Each transaction of BLOCKS has taken effect once."""
+    assert database.rows("select a from t order by a") == ROWS
+    assert database.value("select indisvalid from pg_index where indexrelid = 'i'::regclass")
+    assert database.history() == [("1.0.0", "forward", "completed")]
+    assert database.value("select count(*) from migration_statements where closed_at is null") == 0
+
+
+def test_a_files_own_transactions_are_obeyed(database):
+    """Savepoints, chains, isolation levels and what is undone on purpose."""
+    database.write("v1.0.0_t.sql", BLOCKS)
+    assert database.run().failure is None
+    assert_whole(database)
+    assert database.value("select transaction_mode from schema_migrations") == "own"
+
+
+@pytest.mark.one_version
+@pytest.mark.parametrize("deliver", [False, True], ids=["unsent", "unanswered"])
+def test_cut_at_each_message_each_transaction_is_applied_once(database, deliver):
+    """The connection breaks before or behind each message that the runner sends in turn."""
+    database.write("v1.0.0_t.sql", BLOCKS)
+    params = {**database.server.params(database.name), "host": "127.0.0.1"}
+    cuts = 0
+    while True:
+        proxy = CutAtMessage(database.server, cuts, deliver=deliver)
+        try:
+            database.run(settings={**params, "port": str(proxy.port)})
+        finally:
+            proxy.close()
+        if not proxy.cut.is_set():
+            break
+        final = database.run()
+        assert final.failure is None, (cuts, final.failure)
+        assert_whole(database)
+        database.connection.execute("drop schema public cascade; create schema public")
+        cuts += 1
+    assert cuts > 50
+
+
+def test_a_procedure_that_commits_runs_outside_of_a_transaction(database):
+    """The server refuses its COMMIT inside one."""
+    database.write("v1.0.0_t.sql", BLOCKS + "call add(8);\ndo $$ begin commit; end $$;")
+    assert database.run().failure is None
+    assert database.rows("select a from t order by a") == [*ROWS, (8,)]
+
+
+def test_what_is_in_doubt_is_asked_for_and_not_guessed(database):
+    """A procedure that commits, cut off: nothing tells how far it came."""
+    database.write("v1.0.0_t.sql", BLOCKS + "call add(8);")
+    database.run()
+    database.write("v1.1.0_u.sql", HEADER + "call add(9);")
+    database.connection.execute("create table busy as select pg_backend_pid() as pid")
+    database.connection.execute("""
+        create or replace procedure add(x int) language plpgsql as $$
+        begin
+            insert into t values (x); commit; perform pg_terminate_backend(pg_backend_pid());
+        end $$
+    """)
+    assert database.run().failure.transient
+    failure = database.run().failure
+    assert (failure.code, failure.line) == ("StatementInDoubt", 2)
+    assert database.value("select count(*) from t where a = 9") == 1
+
+
+def test_a_failure_undoes_its_own_block_alone(database):
+    """What was committed stays, and the next run begins with the block that failed."""
+    file = HEADER + "begin;\ncreate table t (a int);\ncommit;\nbegin;\ninsert into t values (1);\n"
+    database.write("v1.0.0_t.sql", file + "select 1 / 0;\ncommit;")
+    assert database.run().failure.line == 7
+    assert database.value("select count(*) from t") == 0
+    database.write("v1.0.0_t.sql", file + "select 1;\ncommit;")
+    assert database.run().failure is None
+    assert database.value("select count(*) from t") == 1
+
+
+def test_a_block_that_is_not_closed_is_undone_and_told(database):
+    """The file has no COMMIT for it."""
+    database.write("v1.0.0_t.sql", HEADER + "create table a ();\nbegin;\ncreate table t ();")
+    assert database.run().failure.code == "TransactionLeftOpen"
+    assert (database.has("a"), database.has("t")) == (True, False)
