@@ -15,6 +15,7 @@ The hierarchy::
     ├── UnreachableError      5  no usable connection to the database
     ├── StoppedError          6  asked to stop between two files; what ran is whole
     ├── InterruptedRunError 143  SIGTERM (130: SIGINT); the open transaction is undone
+    ├── LinterFailedError     1  the linter cannot be run: nothing was looked at
     └── MigrationFailedError  1  a statement failed; its file left nothing behind
 
 Exit codes 0 to 5 are those of the design; 6 tells a supervisor that stopped a
@@ -126,6 +127,13 @@ class InterruptedRunError(DbmigrateError):
     def __init__(self, message: str, *, signal_number: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.exit_code = 128 + signal_number
+
+
+class LinterFailedError(DbmigrateError):
+    """The linter is missing or does not work: whether there are findings is not known."""
+
+    code = "LinterFailed"
+    exit_code = 1
 
 
 class MigrationFailedError(DbmigrateError):

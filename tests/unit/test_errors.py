@@ -25,6 +25,7 @@ def test_exit_codes_are_those_that_are_documented():
         "UnreachableError": 5,
         "StoppedError": 6,
         "InterruptedRunError": 143,
+        "LinterFailedError": 1,
         "MigrationFailedError": 1,
     }
 

@@ -23,6 +23,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
 
+from dbmigrate.api.lint import LintLevel, LintReport
+
 TERMINATION_MESSAGE_LIMIT = 4096
 """Bytes that kubelet keeps of a container's termination message (Kubernetes manual)."""
 
@@ -56,6 +58,8 @@ class EventName(StrEnum):
     """The server's own word: ``{"severity", "message", "version"}``."""
     WARNING = "warning"
     """Ours: ``{"message"}``."""
+    LINT = "lint"
+    """What the linter found: the :class:`LintReport`, under ``report``."""
     CHECK = "check"
     """One integrity check's :class:`IntegrityResult`, under ``check``."""
     RESULT = "result"
@@ -333,6 +337,8 @@ class RunResult:
     """What `baseline`, `repair` or `adopt` recorded."""
     dry_run: bool = False
     """The amendments were not recorded: the run only tells what they would be."""
+    lint: LintReport | None = None
+    """What the linter found in the files that this run was to apply."""
     duration_ms: int = 0
     truncated: bool = False
     """Parts were left out to fit the termination message; the log's last line has them."""
@@ -457,11 +463,23 @@ def termination_message(result: RunResult) -> bytes:
 
 def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
     yield result
-    result = dataclasses.replace(result, history=(), pending_versions=(), truncated=True)
-    yield result
-    yield dataclasses.replace(
-        result, plan=None, applied=result.applied[-5:], integrity=_brief(result.integrity, 5, 200)
+    result = dataclasses.replace(
+        result,
+        history=(),
+        pending_versions=(),
+        lint=_brief_lint(result.lint, 10, 200),
+        truncated=True,
     )
+    yield result
+    result = dataclasses.replace(
+        result,
+        plan=None,
+        applied=result.applied[-5:],
+        integrity=_brief(result.integrity, 5, 200),
+        lint=_brief_lint(result.lint, 3, 100),
+    )
+    yield result
+    yield dataclasses.replace(result, lint=_brief_lint(result.lint, 0, 0))
     result = dataclasses.replace(
         result,
         plan=None,
@@ -469,6 +487,7 @@ def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
         ahead=(),
         amendments=(),
         integrity=_brief(result.integrity, 0, 0),
+        lint=_brief_lint(result.lint, 0, 0),
     )
     for limit in (1000, 300, 150, 80, 40, 20, 10):
         yield _cut_texts(result, limit)
@@ -481,6 +500,22 @@ def _brief(report: IntegrityReport | None, results: int, details: int) -> Integr
     return dataclasses.replace(
         report,
         results=tuple(dataclasses.replace(r, details=_cut(r.details, details)) for r in kept),
+    )
+
+
+def _brief_lint(report: LintReport | None, findings: int, text: int) -> LintReport | None:
+    """The counts, and the first findings without their lines; the heaviest are kept."""
+    if report is None:
+        return None
+    by_weight = sorted(report.findings, key=lambda each: each.level is not LintLevel.REFUSE)
+    return dataclasses.replace(
+        report,
+        findings=tuple(
+            dataclasses.replace(each, message=_cut(each.message, text), help="", excerpt="")
+            for each in by_weight[:findings]
+        ),
+        gaps=(),
+        error=_cut(report.error, 300),
     )
 
 

@@ -148,6 +148,12 @@ class App:
             from dbmigrate.cli.output_json import JsonOutput  # noqa: PLC0415 -- one of two
 
             return JsonOutput(GatheredLines(standard_output(encoding="utf-8")))
+        if self._form in ("sarif", "github"):
+            from dbmigrate.cli.output_ci import CiOutput  # noqa: PLC0415 -- one of the forms
+
+            return CiOutput(
+                standard_output(encoding="utf-8"), standard_error(), self._form, self.process
+            )
         from dbmigrate.cli.output_text import TextOutput  # noqa: PLC0415 -- one of two
         from dbmigrate.cli.terminal import terminal_for  # noqa: PLC0415 -- only with it
 

@@ -14,6 +14,8 @@ import click
 
 import dbmigrate
 from dbmigrate.cli.invocation import Request, execute
+from dbmigrate.cli.linting import LintOptions, lint_options
+from dbmigrate.cli.linting import lint as run_lint
 from dbmigrate.cli.options import FILE, Option, SectionedCommand, SectionedGroup, common_options
 from dbmigrate.cli.parameters import Duration, VersionType
 
@@ -66,6 +68,7 @@ def dbmigrate_group(**_common: Any) -> None:
 )
 @_expect_plan
 @_checks
+@lint_options
 @common_options
 @click.pass_context
 def up(
@@ -122,6 +125,7 @@ def down(
 @click.argument("version", type=VersionType(zero=True))
 @_expect_plan
 @_checks
+@lint_options
 @common_options
 @click.pass_context
 def to(
@@ -165,6 +169,7 @@ def status(ctx: click.Context, /, **_common: Any) -> int:
     metavar="VERSION",
     help="Plan the way to this version, forward or back.  [default: the newest]",
 )
+@lint_options
 @common_options
 @click.pass_context
 def plan(ctx: click.Context, /, target: Version | None, **_common: Any) -> int:
@@ -182,19 +187,62 @@ def plan(ctx: click.Context, /, target: Version | None, **_common: Any) -> int:
 
 
 @dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@lint_options
 @common_options
 @click.pass_context
 def validate(ctx: click.Context, /, **_common: Any) -> int:
-    """Check the files: names, encoding, checksums against the history, syntax.
+    """Check the files: names, encoding, checksums against the history, syntax, lint.
 
     The server parses each statement that is still to run; nothing is executed. A table
-    that does not exist yet is no syntax error.
+    that does not exist yet is no syntax error. The linter's findings are told, or refuse.
 
     \b
     Example:
       dbmigrate validate
     """
     return execute(ctx, Request("validate"))
+
+
+@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@click.argument("files", nargs=-1, type=FILE)
+@click.option(
+    "--pending",
+    cls=Option,
+    is_flag=True,
+    help="Only what the database does not have yet.  [default where a database is named]",
+)
+@click.option(
+    "--all",
+    "every",
+    cls=Option,
+    is_flag=True,
+    envvar="DBMIGRATE_ALL",
+    help="All files, without a database.  [default where no database is named]",
+)
+@lint_options
+@common_options
+@click.pass_context
+def lint(
+    ctx: click.Context,
+    /,
+    files: tuple[Path, ...],
+    pending: bool,  # noqa: FBT001 -- click names it
+    every: bool,  # noqa: FBT001 -- as above
+    **_common: Any,
+) -> int:
+    """Find what is valid SQL and does harm: long locks, rewrites, lost data.
+
+    Exits with 1 when a finding refuses; at the level report, none does. A comment
+    `-- squawk-ignore RULE` on the line before one silences it.
+
+    \b
+    Examples:
+      dbmigrate lint
+      dbmigrate lint --all --output sarif > lint.sarif
+      dbmigrate lint migrations/v1.7.0_add_index.sql --output github
+    """
+    options = LintOptions.of(ctx)
+    return run_lint(ctx, files, pending=pending, every=every, options=options)
 
 
 @dbmigrate_group.command(cls=SectionedCommand, section=LOOK)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from dbmigrate.api.rules import DatabaseAhead, OutOfOrder
 from dbmigrate.cli.parameters import MAX_RETRIES, parse_duration
 from dbmigrate.cli.textfile import read_text
 from dbmigrate.errors import Location, UsageError
+from dbmigrate.lint.policy import NO_WISH, Wish, parse_level, parse_rules
 
 CONNECTION_KEYS = {
     "DB_HOST": "host",
@@ -52,7 +53,8 @@ RULE_KEYS: Mapping[str, tuple[str, ...]] = {
     "MIGRATION_DATABASE_AHEAD": tuple(DatabaseAhead),
 }
 """Each rule's key, and its values; an option rules over it."""
-KEYS = (*CONNECTION_KEYS, *INTEGER_KEYS, *DURATION_KEYS, *FLAG_KEYS, *RULE_KEYS)
+LINT_KEYS = ("MIGRATION_LINT", "MIGRATION_LINT_RULES")
+KEYS = (*CONNECTION_KEYS, *INTEGER_KEYS, *DURATION_KEYS, *FLAG_KEYS, *RULE_KEYS, *LINT_KEYS)
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -75,6 +77,8 @@ class EnvironmentSettings:
     """The keys of `INTEGER_KEYS` and `DURATION_KEYS` that are set; durations in seconds."""
     rules: Mapping[str, str] | None = None
     """The keys of `RULE_KEYS` that are set."""
+    lint: Wish = NO_WISH
+    """What the keys of `LINT_KEYS` say."""
 
     def flag(self, key: str) -> bool | None:
         """The value of one flag, or None when the source does not set it."""
@@ -83,7 +87,7 @@ class EnvironmentSettings:
     def __repr__(self) -> str:
         """Without the password."""
         shown = {k: "***" if k == "password" else v for k, v in self.params.items()}
-        rest = f"{self.connect_timeout!r}, {self.flags!r}, {self.numbers!r}"
+        rest = f"{self.connect_timeout!r}, {self.flags!r}, {self.numbers!r}, {self.lint!r}"
         return f"EnvironmentSettings({shown!r}, {rest})"
 
 
@@ -110,15 +114,23 @@ def check_name(name: str) -> str:
     return name
 
 
-def read_environment_file(path: Path, process: Mapping[str, str]) -> EnvironmentSettings:
+def read_environment_file(
+    path: Path, process: Mapping[str, str], keys: Iterable[str] = KEYS
+) -> EnvironmentSettings:
     """Read one file; variables are resolved from `process`.
+
+    Args:
+        path: the file.
+        process: the process's environment variables.
+        keys: what is asked for; a variable that only others need may be missing.
 
     Raises:
         UsageError: with file and line: no ``KEY=VALUE``, an unknown key, a key twice, a
             variable that is not set, a value that does not fit its key.
     """
     entries: dict[str, _Entry] = {}
-    for entry in _parse(path, process):
+    wanted = frozenset(keys)
+    for entry in _parse(path, process, wanted):
         if entry.key in entries:
             raise _error(path, entry.line, f"{entry.key} is set twice", "keep one of the lines")
         if entry.key not in KEYS:
@@ -130,7 +142,8 @@ def read_environment_file(path: Path, process: Mapping[str, str]) -> Environment
     def location(key: str) -> Location:
         return Location(str(path), entries[key].line)
 
-    return _interpret({key: entry.value for key, entry in entries.items()}, location)
+    values = {key: entry.value for key, entry in entries.items() if key in wanted}
+    return _interpret(values, location)
 
 
 def read_process(process: Mapping[str, str], keys: Iterable[str] = KEYS) -> EnvironmentSettings:
@@ -143,7 +156,7 @@ def read_process(process: Mapping[str, str], keys: Iterable[str] = KEYS) -> Envi
     return _interpret(values, lambda _key: None)
 
 
-def _parse(path: Path, process: Mapping[str, str]) -> Iterator[_Entry]:
+def _parse(path: Path, process: Mapping[str, str], wanted: Collection[str]) -> Iterator[_Entry]:
     from dotenv.parser import parse_stream  # noqa: PLC0415 -- only who has such a file pays for it
 
     text = read_text(path, what="the environment file")
@@ -157,7 +170,7 @@ def _parse(path: Path, process: Mapping[str, str]) -> Iterator[_Entry]:
         if binding.error or binding.key is None or binding.value is None:
             raise _error(path, line, "the line is not KEY=VALUE", "comments begin with #")
         value = binding.value
-        if not _SINGLE_QUOTED.match(original.lstrip()):
+        if binding.key in wanted and not _SINGLE_QUOTED.match(original.lstrip()):
             value = _resolve(value, process, path, line)
         if "\0" in value:
             raise _error(path, line, f"{binding.key} holds a NUL character", "remove it")
@@ -205,7 +218,16 @@ def _interpret(values: Mapping[str, str], location: _Locate) -> EnvironmentSetti
     timeout = numbers.get("DB_TIMEOUT")
     rules = {key: _choice(values, key, location) for key in RULE_KEYS if key in values}
     connect_timeout = None if timeout is None else timeout / 1000
-    return EnvironmentSettings(params, connect_timeout, flags, numbers, rules)
+    lint = _lint(values, location)
+    return EnvironmentSettings(params, connect_timeout, flags, numbers, rules, lint)
+
+
+def _lint(values: Mapping[str, str], location: _Locate) -> Wish:
+    level, rules = (values.get(key) for key in LINT_KEYS)
+    return Wish(
+        None if level is None else parse_level(level, LINT_KEYS[0], location(LINT_KEYS[0])),
+        {} if rules is None else parse_rules(rules, LINT_KEYS[1], location(LINT_KEYS[1])),
+    )
 
 
 class _Locate(Protocol):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbmigrate.api.lint import LintLevel
+from dbmigrate.cli.linting import NO_LIMIT, LintOptions, lint_policy
 from dbmigrate.cli.options import common_of
 from dbmigrate.cli.settings import resolve
 from dbmigrate.cli.stopping import StopFile
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
     from dbmigrate.api.checks import IntegrityCheck
     from dbmigrate.cli.app import App
     from dbmigrate.cli.options import Common
+    from dbmigrate.cli.settings import Settings
     from dbmigrate.migrations.amend import Amend
     from dbmigrate.migrations.source import Source
     from dbmigrate.migrations.version import Version
+    from dbmigrate.postgres.linting import Linting
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,11 @@ def execute(ctx: click.Context, request: Request) -> int:
     """
     app: App = ctx.obj
     common = common_of(ctx)
-    app.use(request.command, common)
     with app.interruption.raising():
-        source = read_source(common.source)
-        app.source_digest = source.digest
-        _require_source(common, source)
+        source = read(app, request.command, common)
         settings = resolve(common, app.process)
         checks = _checks(request, common)
+        linting = _linting(ctx, request, settings)
         from dbmigrate.postgres.run import RunOptions, run  # noqa: PLC0415 -- loads psycopg
     for warning in (*settings.warnings, *_emptiness(common, source)):
         app.warn(warning)
@@ -86,9 +88,30 @@ def execute(ctx: click.Context, request: Request) -> int:
         debug_queries=settings.debug_queries,
         rules=settings.rules,
         amend=request.amend,
+        linting=linting,
     )
     result = run(settings.connection, source, options, app.output, app.interruption)
     return app.finish(result, {str(each.version): each.file for each in source.migrations})
+
+
+def read(app: App, command: str, common: Common) -> Source:
+    """Begin the invocation, and read its source.
+
+    Raises:
+        RefusedError, SourceError: there is none to work with.
+    """
+    app.use(command, common)
+    source = read_source(common.source)
+    app.source_digest = source.digest
+    _require_source(common, source)
+    return source
+
+
+def _linting(ctx: click.Context, request: Request, settings: Settings) -> Linting | None:
+    options = LintOptions.of(ctx)
+    if request.command == "lint":
+        return options.linting(lint_policy(options, settings.lint), NO_LIMIT)
+    return options.linting(options.policy(settings.lint, LintLevel.REPORT))
 
 
 def default_applied_by() -> str:

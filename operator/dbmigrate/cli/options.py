@@ -208,10 +208,11 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
     _option(
         "--output",
         section=SHOW,
-        type=click.Choice(["text", "json"]),
+        type=click.Choice(["text", "json", "sarif", "github"]),
         default="text",
         show_default=True,
-        help="Text for people, or one JSON object a line with the result as the last line.",
+        help="Text for people, one JSON object a line with the result as the last line, SARIF "
+        "2.1.0, or GitHub's annotations.",
     ),
     _option(
         "--verbose",

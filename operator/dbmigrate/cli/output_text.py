@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dbmigrate.api.report import (
     Direction,
@@ -20,8 +20,12 @@ from dbmigrate.api.report import (
 )
 from dbmigrate.cli.amendment_text import state_of, write_amendments
 from dbmigrate.cli.failure_text import cut, write_failure
+from dbmigrate.cli.lint_text import write_report
 from dbmigrate.cli.terminal import Terminal
 from dbmigrate.durations import format_duration
+
+if TYPE_CHECKING:
+    from dbmigrate.api.lint import LintReport
 
 _SHORT_HASH = 12
 _FIRST_LINE = 10.0
@@ -46,6 +50,7 @@ class TextOutput:
         self._file = ""
         self._quiet_until = _FIRST_LINE
         self._number = 0
+        self._command = ""
 
     def emit(self, event: EventName, **data: Any) -> None:
         """Show one event, if it is worth a person's eyes."""
@@ -62,10 +67,13 @@ class TextOutput:
                 self._notice(str(data.get("severity", "NOTICE")), str(data.get("message", "")))
             case EventName.WARNING:
                 self._err.line(f"warning: {data.get('message', '')}", "warn")
+            case EventName.LINT:
+                of_command = self._out if self._command == "lint" else self._err
+                write_report(of_command, cast("LintReport", data["report"]))
             case EventName.CHECK:
                 self._check(cast("IntegrityResult", data["check"]))
-            case EventName.STARTED | EventName.PLAN | EventName.RESULT:
-                pass  # the result tells them
+            case EventName.STARTED:
+                self._command = str(data.get("command", ""))
 
     def show_statements(self) -> None:
         """Show each statement that is told, as DEBUG_QUERIES asks."""
@@ -91,6 +99,8 @@ class TextOutput:
                 self._plan(result.plan)
             case "up" | "down" | "to" if result.outcome is Outcome.SUCCEEDED:
                 self._summary(result)
+            case "lint" if result.outcome is Outcome.SUCCEEDED:
+                self._out.line(f"LINT {result.message}", "bad" if result.exit_code else "good")
             case _ if result.outcome is Outcome.SUCCEEDED and result.integrity is None:
                 self._out.line(result.message, "good")
         if result.integrity is not None:

@@ -15,7 +15,7 @@ guess could be the wrong one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ from dbmigrate.api.rules import DatabaseAhead, OutOfOrder, PlanRules
 from dbmigrate.cli.environment import (
     CONNECTION_KEYS,
     FLAG_KEYS,
+    KEYS,
+    LINT_KEYS,
     RULE_KEYS,
     EnvironmentSettings,
     check_name,
@@ -31,6 +33,7 @@ from dbmigrate.cli.environment import (
     read_process,
 )
 from dbmigrate.errors import UsageError
+from dbmigrate.lint.policy import Wish
 
 if TYPE_CHECKING:
     from dbmigrate.cli.options import Common
@@ -67,6 +70,8 @@ class Settings:
     """Seconds."""
     debug_queries: bool
     rules: PlanRules
+    lint: Wish
+    """What the environment says of linting; options rule over it."""
     warnings: tuple[str, ...]
 
 
@@ -114,12 +119,30 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
         ),
         debug_queries=flags.get("DEBUG_QUERIES", False),
         rules=_rules(common, file, process),
+        lint=_lint(file, process),
         warnings=tuple(warnings),
     )
 
 
+def lint_of(common: Common, process: Mapping[str, str]) -> Wish:
+    """What the environment says of linting, where no database is needed.
+
+    Raises:
+        UsageError: as `resolve`, but for the connection.
+    """
+    path, file = _environment_file(common, process, LINT_KEYS)
+    if common.environment is not None and file is None:
+        _require_environment(common, path)
+    return _lint(file, process)
+
+
+def _lint(file: EnvironmentSettings | None, process: Mapping[str, str]) -> Wish:
+    said = read_process(process, LINT_KEYS).lint
+    return file.lint.over(said) if file else said
+
+
 def _environment_file(
-    common: Common, process: Mapping[str, str]
+    common: Common, process: Mapping[str, str], keys: Iterable[str] = KEYS
 ) -> tuple[Path, EnvironmentSettings | None]:
     if common.environment is None:
         return Path(), None
@@ -129,7 +152,7 @@ def _environment_file(
         exists = path.exists()
     except OSError:
         exists = True  # reading it tells what is wrong
-    return path, read_environment_file(path, process) if exists else None
+    return path, read_environment_file(path, process, keys) if exists else None
 
 
 def _by_option(common: Common) -> tuple[dict[str, str], str] | None:
@@ -172,14 +195,8 @@ def _by_url(process: Mapping[str, str]) -> tuple[dict[str, str], str] | None:
 def _by_process(
     common: Common, process: Mapping[str, str], file_path: Path
 ) -> tuple[dict[str, str], str]:
-    folder = common.config / "environments"
-    if common.environment is not None and folder.is_dir() and not file_path.exists():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.env")))
-        raise UsageError(
-            f"environment {common.environment}: there is no {file_path}",
-            code="UnknownEnvironment",
-            hint=f"{folder} has {known or 'no file at all'}",
-        )
+    if common.environment is not None and not file_path.exists():
+        _require_environment(common, file_path)
     params = dict(read_process(process, CONNECTION_KEYS).params)
     if params:
         return params, "DB_* variables"
@@ -192,6 +209,18 @@ def _by_process(
             "file, DB_HOST …, or PGHOST and PGDATABASE",
         )
     return {}, "PG* variables"
+
+
+def _require_environment(common: Common, path: Path) -> None:
+    """Where the folder is, the environment's missing file is a mistake."""
+    folder = path.parent
+    if folder.is_dir():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.env")))
+        raise UsageError(
+            f"environment {common.environment}: there is no {path}",
+            code="UnknownEnvironment",
+            hint=f"{folder} has {known or 'no file at all'}",
+        )
 
 
 def _process_flags(process: Mapping[str, str]) -> tuple[dict[str, bool], list[str]]:

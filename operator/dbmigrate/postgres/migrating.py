@@ -22,7 +22,7 @@ from dbmigrate.errors import (
     StoppedError,
 )
 from dbmigrate.migrations.directives import TransactionMode
-from dbmigrate.postgres import blockers, bookkeeping, history, lock
+from dbmigrate.postgres import blockers, bookkeeping, history, linting, lock
 from dbmigrate.postgres.committing import CommitInDoubtError, Committed
 from dbmigrate.postgres.connection import milliseconds
 from dbmigrate.postgres.execution import Execution, Watch
@@ -67,6 +67,9 @@ def migrate(context: Context) -> None:
     scripts = [Script(file) for file in plan.steps]
     check_kinds(scripts)
     check_syntax(session, scripts)
+    if plan.direction is Direction.FORWARD:
+        linting.lint(context, plan.steps)
+        linting.require_clean(context)
     found = context.found = bookkeeping.bring_up_to_date(session, found)
     lock.write_row(session, found, _applied_by(context, found), context.options.command)
     bookkeeping.remember_environment(session, found, context.options.environment)

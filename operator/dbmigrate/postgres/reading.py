@@ -1,4 +1,4 @@
-"""The commands that only look: status, plan, validate. They create nothing.
+"""The commands that only look: status, plan, validate, lint. They create nothing.
 
 They take no advisory lock, and wait for the history's tables no longer than --lock-timeout.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbmigrate.api.report import Direction
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.ahead import ahead_of, describe, way_back
 from dbmigrate.migrations.applied import newest, pending, verify_checksums
-from dbmigrate.postgres import bookkeeping, history
+from dbmigrate.postgres import bookkeeping, history, linting
 from dbmigrate.postgres.planning import make_plan
 from dbmigrate.postgres.run import tell_plan
 
@@ -59,6 +60,9 @@ def plan(context: Context) -> None:
     session, found = _begin(context)
     context.plan = make_plan(session, found, source, context.options)
     tell_plan(context)
+    if context.plan.direction is Direction.FORWARD:
+        linting.lint(context, context.plan.steps)
+    linting.require_clean(context)
     number = len(context.plan.steps)
     files = "file" if number == 1 else "files"
     context.message = f"{number} {files} would run" if number else "nothing to do"
@@ -89,7 +93,26 @@ def validate(context: Context) -> None:
     scripts = [Script(file) for file in (*context.plan.steps, *rollbacks)]
     check_kinds(scripts)
     check_syntax(session, scripts)
+    linting.lint(context, [script.file for script in scripts])
+    linting.require_clean(context)
     for step in context.plan.steps:
         if not step.is_rollback and step.version not in source.rollbacks:
             context.progress.warning(f"{step.file}: there is no rollback for {step.version}")
     context.message = f"valid: {len(context.plan.steps)} pending, {len(scripts)} files parsed"
+
+
+def lint(context: Context) -> None:
+    """What the linter finds in the pending files and their rollbacks; nothing is refused.
+
+    Raises:
+        LinterFailedError: the linter does not work.
+        SourceError: a file cannot be split into statements.
+    """
+    source = context.require_source()
+    session, found = _begin(context)
+    waiting = pending(source, history.read_applied(session, found), context.options.target)
+    rollbacks = [
+        source.rollbacks[each.version] for each in waiting if each.version in source.rollbacks
+    ]
+    linting.lint(context, [*waiting, *rollbacks])
+    context.message = context.lint.summary if context.lint else "nothing is pending"

@@ -53,13 +53,15 @@ from dbmigrate.postgres.session import ConnectionLostError, Session
 
 if TYPE_CHECKING:
     from dbmigrate.api.checks import IntegrityCheck
+    from dbmigrate.api.lint import LintReport
     from dbmigrate.migrations.source import Source
+    from dbmigrate.postgres.linting import Linting
 
 __all__ = ["Reporter", "RunOptions", "run"]
 
 _MIGRATING = ("up", "down", "to")
 _AMENDING = ("baseline", "repair", "adopt")
-_READING = ("status", "plan", "validate")
+_READING = ("status", "plan", "validate", "lint")
 _ASK_AFTERWARDS = 5.0
 """Seconds that asking the database after a failure may take for its connection."""
 
@@ -93,6 +95,8 @@ class RunOptions:
     checks: tuple[IntegrityCheck, ...] = ()
     stop_reason: Callable[[], str | None] = _never
     """Looked at between two files: a text ends the run there."""
+    linting: Linting | None = None
+    """None: nothing is linted."""
     debug_queries: bool = False
     rules: PlanRules = field(default_factory=PlanRules)
     amend: Amend | None = None
@@ -114,6 +118,7 @@ class Context:
     done: list[MigrationRecord] = field(default_factory=list)
     integrity: IntegrityReport | None = None
     amendments: tuple[Amendment, ...] = ()
+    lint: LintReport | None = None
     touched: bool = False
     """A statement of a migration was sent."""
     message: str = ""
@@ -245,6 +250,7 @@ def _command(name: str) -> Callable[[Context], None]:
         "status": reading.status,
         "plan": reading.plan,
         "validate": reading.validate,
+        "lint": reading.lint,
     }
     return commands[name]
 
@@ -359,6 +365,7 @@ def _result(
         integrity=context.integrity,
         amendments=context.amendments,
         dry_run=options.amend is not None and options.amend.dry_run,
+        lint=context.lint,
         duration_ms=round((time.monotonic() - began) * 1000),
     )
     if state is not None:
@@ -386,6 +393,8 @@ def _result(
         )
     if context.integrity is not None and options.command == "check":
         return replace(result, exit_code=0 if context.integrity.healthy else 1)
+    if context.lint is not None and options.command == "lint":
+        return replace(result, exit_code=1 if context.lint.refusing else 0)
     return result
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dbmigrate.api.lint import LintFinding, LintGap, LintLevel, LintReport
 from dbmigrate.api.report import (
     TERMINATION_MESSAGE_LIMIT,
     Direction,
@@ -83,6 +84,14 @@ def huge(text, count):
             "2026-01-01T00:00:00Z", healthy=False, summary=text, critical_failures=count,
             results=checks,
         ),
+        lint=LintReport(
+            text, LintLevel.REFUSE, files=count, refusing=count, reported=count,
+            findings=tuple(
+                LintFinding(f"{level}-{n}", level, text, 1, 2, 3, 4, text, help=text, excerpt=text)
+                for n in range(count) for level in (LintLevel.REPORT, LintLevel.REFUSE)
+            ),
+            gaps=(LintGap(text, text, 1, 1),) * count, gaps_total=count,
+        ),
     )  # fmt: skip
 
 
@@ -98,6 +107,10 @@ def huge(text, count):
         history=st.just(()),
         integrity=st.none() | st.builds(IntegrityReport, results=st.lists(
             st.builds(IntegrityResult), max_size=2).map(tuple)),
+        lint=st.none() | st.builds(
+            LintReport, error=texts,
+            findings=st.lists(st.builds(LintFinding), max_size=2).map(tuple),
+            gaps=st.lists(st.builds(LintGap), max_size=2).map(tuple)),
     )
 )  # fmt: skip
 def test_a_result_reads_back_equal(result):
@@ -192,6 +205,7 @@ def test_the_termination_message_keeps_its_limit(text, count):
     assert (read.failure.version, read.failure.line, read.failure.column) == ("1.5.0", 3, 14)
     assert (read.failure.sqlstate, read.failure.statement) == ("42P01", 2)
     assert read.integrity.healthy is False
+    assert (read.lint.refusing, read.lint.reported, read.lint.gaps_total) == (count,) * 3
     assert read.truncated == (read != result)
 
 
@@ -213,6 +227,13 @@ def test_failed_checks_are_kept_before_passed_ones():
     read = parse_result(termination_message(result).decode())
     assert {each.status for each in read.integrity.results} <= {"FAIL"}
     assert read.integrity.results
+
+
+def test_findings_that_refuse_are_kept_before_others():
+    """They are what a person has to act on."""
+    result = dataclasses.replace(huge("x" * 60, 30), failure=None, applied=(), integrity=None)
+    read = parse_result(termination_message(result).decode())
+    assert {each.level for each in read.lint.findings} == {LintLevel.REFUSE}
 
 
 @pytest.mark.parametrize("event", EventName)
