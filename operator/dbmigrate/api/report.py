@@ -54,6 +54,8 @@ class EventName(StrEnum):
     ``percent`` (of that phase). ``seconds`` is for how long the statement has been running."""
     MIGRATION_COMPLETED = "migrationCompleted"
     """Committed: a :class:`MigrationRecord` under ``migration``, with ``number`` and ``of``."""
+    KEPT = "dataKept"
+    """A rollback was committed that loses this: a :class:`KeptData` under ``kept``."""
     NOTICE = "notice"
     """The server's own word: ``{"severity", "message", "version"}``."""
     WARNING = "warning"
@@ -269,6 +271,27 @@ class UnfinishedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptData:
+    """What a rollback loses of one table, and whether it was kept."""
+
+    version: str
+    schema: str
+    table: str
+    kind: str
+    """``table``, ``columns``, ``rows``, ``sequence`` or ``largeObjects``."""
+    columns: tuple[str, ...] = ()
+    """The columns that are lost, where it is not the whole table."""
+    rows: int = 0
+    size: int = 0
+    """Bytes, before compression."""
+    set_id: int | None = None
+    """Its number in rollback_data_log; None when it was not kept."""
+    covered_by: str = ""
+    """The backup that was named in place of keeping it."""
+    kept_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class IntegrityResult:
     """What one integrity check found."""
 
@@ -322,6 +345,8 @@ class RunResult:
     plan: PlanReport | None = None
     applied: tuple[MigrationRecord, ...] = ()
     """What this run committed, in order, rollbacks included."""
+    kept: tuple[KeptData, ...] = ()
+    """What its rollbacks lose, or what was asked for of what earlier ones kept."""
     history: tuple[MigrationRecord, ...] = ()
     """The newest rows of the history that are live (`HISTORY_LIMIT` at most), oldest first."""
     history_total: int = 0
@@ -475,6 +500,7 @@ def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
         result,
         plan=None,
         applied=result.applied[-5:],
+        kept=result.kept[-5:],
         integrity=_brief(result.integrity, 5, 200),
         lint=_brief_lint(result.lint, 3, 100),
     )
@@ -484,6 +510,7 @@ def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
         result,
         plan=None,
         applied=(),
+        kept=(),
         ahead=(),
         amendments=(),
         integrity=_brief(result.integrity, 0, 0),

@@ -14,6 +14,7 @@ import click
 
 import dbmigrate
 from dbmigrate.cli.invocation import Request, execute
+from dbmigrate.cli.keep_options import keep_of, keep_options
 from dbmigrate.cli.linting import LintOptions, lint_options
 from dbmigrate.cli.linting import lint as run_lint
 from dbmigrate.cli.options import FILE, Option, SectionedCommand, SectionedGroup, common_options
@@ -97,6 +98,7 @@ def up(
 @click.argument("version", type=VersionType(zero=True))
 @_expect_plan
 @_checks
+@keep_options
 @common_options
 @click.pass_context
 def down(
@@ -109,16 +111,21 @@ def down(
 ) -> int:
     """Roll back every migration after VERSION, newest first; 0 rolls back all.
 
-    The rollback files may remove tables and the data in them. When the source has no
-    rollback for a version, the one that was kept in the database serves. When one is
-    missing altogether, nothing is begun.
+    What a rollback file loses (tables, columns, rows, also by a DO block) is found by
+    trying it, and kept in the database: see `dbmigrate kept`. More than --keep-limit is
+    refused. When the source has no rollback for a version, the one that was kept in the
+    database serves. When one is missing altogether, nothing is begun.
 
     \b
     Examples:
       dbmigrate down 1.4.0
       dbmigrate down 0
+      dbmigrate down 1.4.0 --backup-covers base-2026-07-01
     """
-    return execute(ctx, Request("down", target=version, expect_plan=expect_plan, checks=checks))
+    keep = keep_of(ctx)
+    return execute(
+        ctx, Request("down", target=version, expect_plan=expect_plan, checks=checks, keep=keep)
+    )
 
 
 @dbmigrate_group.command(cls=SectionedCommand, section=CHANGE)
@@ -126,6 +133,7 @@ def down(
 @_expect_plan
 @_checks
 @lint_options
+@keep_options
 @common_options
 @click.pass_context
 def to(
@@ -142,7 +150,10 @@ def to(
     Example:
       dbmigrate to 1.5.0
     """
-    return execute(ctx, Request("to", target=version, expect_plan=expect_plan, checks=checks))
+    keep = keep_of(ctx)
+    return execute(
+        ctx, Request("to", target=version, expect_plan=expect_plan, checks=checks, keep=keep)
+    )
 
 
 @dbmigrate_group.command(cls=SectionedCommand, section=LOOK)

@@ -17,6 +17,7 @@ from dbmigrate.cli.settings import resolve
 from dbmigrate.cli.stopping import StopFile
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.source import read_source
+from dbmigrate.postgres.rollback.options import KEEP, KeepOptions
 from dbmigrate.redaction import by_position
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Request:
     target: Version | None = None
     expect_plan: str | None = None
     checks: Path | None = None
+    keep: KeepOptions = KEEP
+    """What becomes of the data that rollbacks lose."""
     default_checks: bool = False
     """Without `checks`, the first source's ``checks.yaml`` is read."""
     amend: Amend | None = None
@@ -89,6 +92,7 @@ def execute(ctx: click.Context, request: Request) -> int:
         rules=settings.rules,
         amend=request.amend,
         linting=linting,
+        keep=request.keep,
     )
     result = run(settings.connection, source, options, app.output, app.interruption)
     return app.finish(result, {str(each.version): each.file for each in source.migrations})

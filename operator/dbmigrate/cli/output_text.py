@@ -11,6 +11,7 @@ from dbmigrate.api.report import (
     FailedAttempt,
     IntegrityReport,
     IntegrityResult,
+    KeptData,
     LockHolder,
     MigrationRecord,
     Outcome,
@@ -20,6 +21,7 @@ from dbmigrate.api.report import (
 )
 from dbmigrate.cli.amendment_text import state_of, write_amendments
 from dbmigrate.cli.failure_text import cut, write_failure
+from dbmigrate.cli.kept_text import describe_kept
 from dbmigrate.cli.lint_text import write_report
 from dbmigrate.cli.terminal import Terminal
 from dbmigrate.durations import format_duration
@@ -52,7 +54,7 @@ class TextOutput:
         self._number = 0
         self._command = ""
 
-    def emit(self, event: EventName, **data: Any) -> None:
+    def emit(self, event: EventName, **data: Any) -> None:  # noqa: C901 -- a case for each event
         """Show one event, if it is worth a person's eyes."""
         match event:
             case EventName.MIGRATION_STARTED:
@@ -70,6 +72,8 @@ class TextOutput:
             case EventName.LINT:
                 of_command = self._out if self._command == "lint" else self._err
                 write_report(of_command, cast("LintReport", data["report"]))
+            case EventName.KEPT:
+                self._kept(cast("KeptData", data["kept"]))
             case EventName.CHECK:
                 self._check(cast("IntegrityResult", data["check"]))
             case EventName.STARTED:
@@ -121,6 +125,12 @@ class TextOutput:
         verb = "rolled back" if record.type is Direction.ROLLBACK else "applied"
         took = format_duration((record.execution_time_ms or 0) / 1000)
         self._out.line(f"[{data['number']}/{data['of']}] {record.file} {verb} in {took}", "good")
+
+    def _kept(self, kept: KeptData) -> None:
+        if kept.set_id is None:
+            self._err.line(f"warning: lost, not kept: {describe_kept(kept)}", "warn")
+        else:
+            self._out.line(f"      kept as set {kept.set_id}: {describe_kept(kept)}", "dim")
 
     def _statement(self, data: Mapping[str, Any]) -> None:
         count = f"statement {data['number']}/{data['of']}"

@@ -16,6 +16,8 @@ _DURATION = re.compile(
     re.ASCII,
 )
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
+_BYTES = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
+_SIZE = re.compile(r"(?P<number>\d{1,15}) ?(?P<unit>[kmgt]?b|)", re.ASCII | re.IGNORECASE)
 MAX_DURATION = 7 * 24 * 3600.0
 """Seconds; PostgreSQL's own timeouts end at 24 days, and a week is a mistake already."""
 MAX_RETRIES = 10_000
@@ -58,6 +60,25 @@ class Duration(click.ParamType[float]):
             return parse_duration(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: ``256MB``, ``2GB``, ``0``; a unit is 1,024 of the one before."""
+
+    name = "size"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Bytes from the text; a number is taken as it is (a default)."""
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(
+                f"{value!r} is not a size: write 500kB, 256MB, 2GB or plain bytes", param, ctx
+            )
+        return int(match["number"]) * _BYTES[match["unit"].lower()]
 
 
 class VersionType(click.ParamType[Version]):

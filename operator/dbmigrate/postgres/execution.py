@@ -82,6 +82,7 @@ class Execution:
         watch: is told how it goes.
         history: the history's table, quoted, which must be the same one in the end.
         settings: run-time parameters for the file, such as its statement_timeout.
+        guard: runs the file's statements in its own way, in the file's transaction.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- all that one file needs
@@ -92,6 +93,7 @@ class Execution:
         watch: Watch,
         history: str,
         settings: Mapping[str, str],
+        guard: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self.session = session
         self.script = script
@@ -99,6 +101,7 @@ class Execution:
         self.watch = watch
         self.history = history
         self.settings = settings_of(settings, is_local=True)
+        self.guard = guard
         self.began = time.monotonic()
         self.transaction = ""
 
@@ -133,10 +136,21 @@ class Execution:
                 return  # the server undoes it, and the failure that brought us here matters more
 
     def _statements(self) -> None:
-        """The first round trip; COPY needs one of its own for each."""
-        part: list[Statement] = []
+        """The first round trip; with a guard there are more."""
         identify = Request(_BEGIN, (self.history,), keep_rows=True)
-        opening = (*CLEAR, SYNC, BEGIN, identify, THEIR_PATH, *self.settings)
+        begin = (*CLEAR, SYNC, BEGIN, identify)
+        own = (THEIR_PATH, *self.settings)
+        if self.guard is None:
+            self._file((*begin, *own))
+        else:
+            self._batch(begin, [])
+            self.guard(lambda: self._file(own))
+        if not self.session.in_transaction:
+            raise transaction_ended(self.script.file)
+
+    def _file(self, opening: tuple[Request, ...]) -> None:
+        """All statements in one round trip; COPY needs one of its own for each."""
+        part: list[Statement] = []
         for statement in self.script.statements:
             if statement.copy_data is None:
                 part.append(statement)
@@ -145,8 +159,6 @@ class Execution:
             opening, part = (), []
             self._copy(statement, statement.copy_data)
         self._batch(opening, part, (ALL_CHECKED, *RESTORE, self.session.restore))
-        if not self.session.in_transaction:
-            raise transaction_ended(self.script.file)
 
     def _batch(
         self,

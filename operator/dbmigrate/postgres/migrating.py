@@ -33,6 +33,7 @@ from dbmigrate.postgres.own_transactions import OwnTransactions
 from dbmigrate.postgres.planning import make_plan, require_generation
 from dbmigrate.postgres.prerequisites import Script, check_kinds, check_syntax
 from dbmigrate.postgres.retrying import RetryPolicy
+from dbmigrate.postgres.rollback.untried import require_triable
 from dbmigrate.postgres.run import tell_plan
 from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Request, Session
 from dbmigrate.postgres.stepwise import Stepwise
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
     from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.bookkeeping import Bookkeeping
+    from dbmigrate.postgres.rollback.trial import Trial
     from dbmigrate.postgres.run import Context
 
 _SETTLE_PATIENCE: Final = 60.0
@@ -70,6 +72,9 @@ def migrate(context: Context) -> None:
     if plan.direction is Direction.FORWARD:
         linting.lint(context, plan.steps)
         linting.require_clean(context)
+    else:
+        for text in require_triable(scripts, context.options.keep):
+            context.progress.warning(text)
     found = context.found = bookkeeping.bring_up_to_date(session, found)
     lock.write_row(session, found, _applied_by(context, found), context.options.command)
     bookkeeping.remember_environment(session, found, context.options.environment)
@@ -159,18 +164,30 @@ class _Migration:
                 hint="run again to go on",
             )
 
+    def _trial(self, script: Script) -> Trial | None:
+        """What a rollback is run by, so that the data that it loses are kept."""
+        options = self.context.options.keep
+        is_triable = script.file.is_rollback and script.mode is TransactionMode.FILE
+        if not is_triable or not options.enabled:
+            return None
+        from dbmigrate.postgres.rollback.trial import Trial  # noqa: PLC0415 -- for rollbacks alone
+
+        quiet = self.context.progress.quiet
+        return Trial(self.session, self.found, script.file, options, quiet)
+
     def _run_file(self, script: Script) -> Committed:
         """Run a file; try it again while it does not get a table's lock."""
         began = time.monotonic()
         tries = 0
         while True:
             tries += 1
-            execution = self._execution(script)
+            trial = self._trial(script)
+            execution = self._execution(script, trial)
             self.context.touched = True
             try:
-                return execution.run()
+                return self._tell_kept(trial, execution.run())
             except CommitInDoubtError as error:
-                return self._settle_or_tell(script, execution, str(error))
+                return self._tell_kept(trial, self._settle_or_tell(script, execution, str(error)))
             except DbmigrateError as error:
                 pause = self.retry.pause(
                     error,
@@ -184,7 +201,13 @@ class _Migration:
                     raise
                 self._pause(error, tries, pause)
 
-    def _execution(self, script: Script) -> Execution | Stepwise:
+    def _tell_kept(self, trial: Trial | None, committed: Committed) -> Committed:
+        for each in trial.kept if trial else ():
+            self.context.kept.append(each)
+            self.context.progress.kept(each)
+        return committed
+
+    def _execution(self, script: Script, trial: Trial | None) -> Execution | Stepwise:
         """What runs a file, by its mode."""
         file = script.file
         rollback = None if file.is_rollback else self.source.rollbacks.get(file.version)
@@ -201,7 +224,8 @@ class _Migration:
         table = self.found.table(bookkeeping.HISTORY).as_string(self.session.connection)
         settings = {**self.settings, **script.directives.settings}
         if mode is TransactionMode.FILE:
-            return Execution(self.session, script, write, watch, table, settings)
+            guard = trial.run if trial else None
+            return Execution(self.session, script, write, watch, table, settings, guard)
         ledger = Ledger(self.session, self.found, file, self.writer.run.applied_by)
         kind = OwnTransactions if mode is TransactionMode.OWN else Stepwise
         return kind(self.session, script, ledger, write, watch, table, settings)

@@ -7,14 +7,22 @@ since the run's own connection is busy. Two threads tell, so each event is told 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 import psycopg
 
-from dbmigrate.api.report import Direction, EventName, LockHolder, MigrationRecord, Notice
+from dbmigrate.api.report import (
+    Direction,
+    EventName,
+    KeptData,
+    LockHolder,
+    MigrationRecord,
+    Notice,
+)
 from dbmigrate.postgres import blockers
 from dbmigrate.postgres.observer import Observer, Seen, Task
 from dbmigrate.postgres.pace import Pace
@@ -75,6 +83,7 @@ class Progress:
         self._notices = 0
         self.notices: list[Notice] = []
         """What the server has said while the file ran, the first of it."""
+        self._is_quiet = False
 
     def file_started(
         self, file: MigrationFile, pid: int, number: int, of: int, statements: int
@@ -190,8 +199,24 @@ class Progress:
                 holders=tuple(found),
             )
 
+    def kept(self, data: KeptData) -> None:
+        """A rollback that loses this is committed."""
+        with self._mutex:
+            self._emit(EventName.KEPT, kept=data)
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """While statements run that have run before: their notices were told then."""
+        self._is_quiet = True
+        try:
+            yield
+        finally:
+            self._is_quiet = False
+
     def notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         """The server says something beside its answers."""
+        if self._is_quiet:
+            return
         self._notices += 1
         if self._file is None or self._notices > _NOTICES:
             return

@@ -23,6 +23,7 @@ from dbmigrate.api.report import (
     EventName,
     FailedAttempt,
     IntegrityReport,
+    KeptData,
     LockHolder,
     MigrationRecord,
     Outcome,
@@ -49,6 +50,7 @@ from dbmigrate.postgres.interruption import Interrupted, Interruption
 from dbmigrate.postgres.ledger import read_unfinished
 from dbmigrate.postgres.progress import Progress, Reporter
 from dbmigrate.postgres.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
+from dbmigrate.postgres.rollback.options import KEEP, KeepOptions
 from dbmigrate.postgres.session import ConnectionLostError, Session
 
 if TYPE_CHECKING:
@@ -101,6 +103,8 @@ class RunOptions:
     rules: PlanRules = field(default_factory=PlanRules)
     amend: Amend | None = None
     """For the commands that record without running anything."""
+    keep: KeepOptions = KEEP
+    """How the data that a rollback loses are treated."""
 
 
 @dataclass(slots=True)
@@ -116,6 +120,7 @@ class Context:
     found: bookkeeping.Bookkeeping | None = None
     plan: Plan | None = None
     done: list[MigrationRecord] = field(default_factory=list)
+    kept: list[KeptData] = field(default_factory=list)
     integrity: IntegrityReport | None = None
     amendments: tuple[Amendment, ...] = ()
     lint: LintReport | None = None
@@ -362,6 +367,7 @@ def _result(
         source_digest=source.digest if source else "",
         plan=plan.report if plan else None,
         applied=tuple(context.done),
+        kept=tuple(context.kept),
         integrity=context.integrity,
         amendments=context.amendments,
         dry_run=options.amend is not None and options.amend.dry_run,
