@@ -187,6 +187,22 @@ class Execution(ApiModel):
     login, missing Secret) is tried again without a limit, at most five minutes apart."""
 
 
+LintRuleLevel = Literal["Off", "Report", "Refuse"]
+
+
+class Lint(ApiModel):
+    """What comes of what the linter finds in pending files: long locks, rewrites, lost data."""
+
+    level: LintRuleLevel = "Report"
+    """Refuse stops a run before anything is touched when a finding's own rule is to refuse; Report
+    only tells findings, in the status and by an Event; "Off" looks for none. Write it in quotes:
+    YAML takes a bare Off for false."""
+
+    rules: Annotated[dict[str, LintRuleLevel], Field(max_length=100)] = {}
+    """Levels of single rules of squawk, by name such as ban-drop-column, over the runner's own.
+    docs/lint.md lists them."""
+
+
 class ResourceRequirements(ApiModel):
     """What the runner's container asks for and may use."""
 
@@ -289,6 +305,9 @@ class DatabaseMigrationSpec(ApiModel):
 
     execution: Execution = Execution()
     """How a run behaves: timeouts and retries."""
+
+    lint: Lint = Lint()
+    """What comes of what the linter finds in pending files."""
 
     integrity_checks: Annotated[
         tuple[IntegrityCheck, ...],

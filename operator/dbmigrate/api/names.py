@@ -94,6 +94,7 @@ class Reason(StrEnum):
     SOURCE_TOO_LARGE = "SourceTooLarge"
     CHECKSUM_MISMATCH = "ChecksumMismatch"
     DATABASE_AHEAD = "DatabaseAhead"
+    LINT_REFUSED = "LintRefused"
     HEALTHY = "Healthy"
     UNHEALTHY = "Unhealthy"
     NOT_CHECKED = "NotChecked"
@@ -117,6 +118,9 @@ NEXT_STEP: dict[str, str] = {
     ),
     Reason.DATABASE_AHEAD: (
         "Deploy the newer source, or set spec.targetVersion to roll back on purpose."
+    ),
+    Reason.LINT_REFUSED: (
+        "Mend the file; where it is meant, say so by a squawk-ignore comment, or in spec.lint."
     ),
     Reason.DEADLINE_EXCEEDED: (
         f"Raise spec.execution.activeDeadlineSeconds, or set the annotation {ANNOTATION_RETRY}."

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from dbmigrate.api import names
-from dbmigrate.api.databasemigration import DatabaseMigrationSpec, JobTemplate
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec, JobTemplate, Lint
 from dbmigrate.api.names import Action
 from dbmigrate.controller.decision import EventNote, JobPlan
 from dbmigrate.controller.settings import Settings
@@ -238,6 +238,8 @@ def _arguments(owner: Owner, spec: DatabaseMigrationSpec, plan: JobPlan) -> list
         "--termination-message",
         _TERMINATION,
     ]
+    if plan.action is Action.MIGRATE:
+        arguments += _lint(spec.lint)
     if spec.source.revision is not None:
         arguments += ["--git-commit", spec.source.revision]
     if spec.integrity_checks and plan.action is not Action.STATUS:
@@ -247,6 +249,14 @@ def _arguments(owner: Owner, spec: DatabaseMigrationSpec, plan: JobPlan) -> list
 
 def _migrate(spec: DatabaseMigrationSpec) -> list[str]:
     return ["up"] if spec.target_version == "latest" else ["to", spec.target_version]
+
+
+def _lint(lint: Lint) -> list[str]:
+    arguments = ["--lint-level", lint.level.lower()]
+    if lint.rules:
+        levels = (f"{rule}={level.lower()}" for rule, level in sorted(lint.rules.items()))
+        arguments += ["--lint-rules", ",".join(levels)]
+    return arguments
 
 
 def _folders(spec: DatabaseMigrationSpec) -> list[str]:

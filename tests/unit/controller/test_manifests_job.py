@@ -41,6 +41,7 @@ COMMON = [
     *("--statement-timeout", "0s", "--stop-file", "/podinfo/stop"),
     *("--termination-message", "/dev/termination-log"),
 ]
+LINT = ["--lint-level", "report"]
 
 
 def arguments(plan=PLAN, **changes):
@@ -118,6 +119,7 @@ def test_whole_job():
                                 *("--output", "json", "up"),
                                 *("--source", "/source/0", "--source", "/source/1"),
                                 *COMMON,
+                                *LINT,
                             ],
                             "resources": {"limits": {}},
                             "securityContext": {
@@ -219,6 +221,18 @@ def test_checks_are_given_as_the_file_that_the_runner_reads():
     text = template["metadata"]["annotations"]["dbmigrate.dev/checks"]
     assert json.loads(text) == {"integrityChecks": [CHECK]}
     assert template["spec"]["containers"][0]["args"][-2:] == ["--checks", "/podinfo/checks"]
+
+
+def test_the_linter_is_told_what_the_resource_says():
+    """Only where something is applied; rules in an order that does not change."""
+    wanted = {"level": "Refuse", "rules": {"renaming-column": "Off", "ban-drop-view": "Report"}}
+    assert arguments(lint=wanted)[-4:] == [
+        *("--lint-level", "refuse"),
+        *("--lint-rules", "ban-drop-view=report,renaming-column=off"),
+    ]
+    for action in (Action.STATUS, Action.CHECK):
+        plan = JobPlan(**{**_fields(PLAN), "action": action})
+        assert "--lint-level" not in arguments(plan, lint=wanted)
 
 
 def test_commands():

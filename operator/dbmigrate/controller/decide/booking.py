@@ -62,8 +62,18 @@ def _migrate(
     )
     if result is None:
         return status
-    status = facts.known_facts(status, result)
+    status = _lint(facts.known_facts(status, result), result, job, events)
     return _integrity(status, observation, job, result, events)
+
+
+def _lint(
+    status: DatabaseMigrationStatus, result: RunResult, job: JobView, events: list[EventNote]
+) -> DatabaseMigrationStatus:
+    if result.lint is None:
+        return status
+    lint = facts.lint_status(result.lint, checked_at=result.finished_at)
+    events.extend(news.of_lint(status.lint, lint, job.name))
+    return status.model_copy(update={"lint": lint})
 
 
 def _proves(result: RunResult, job: JobView) -> bool:

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from dbmigrate.api.databasemigration import DatabaseMigrationSpec
+from dbmigrate.api.lint import LintLevel, LintReport
 from dbmigrate.api.report import (
     Direction,
     Failure,
@@ -24,12 +25,16 @@ from dbmigrate.api.status import (
     FailureStatus,
     IntegrityResultStatus,
     IntegrityStatus,
+    LintFindingStatus,
+    LintStatus,
     MigrationStatus,
 )
 from dbmigrate.controller.manifests import SOURCE_MOUNT
 
 MESSAGE_LIMIT = 1024
 _DETAIL_LIMIT = 512
+_LINT_LIMIT = 200
+_FINDINGS = 10
 _MIGRATIONS = 50
 _MOUNT = re.compile(rf"{SOURCE_MOUNT}/(?:[0-9]+|inline)/")
 EMPTY_DATABASE = "0"
@@ -113,6 +118,31 @@ def checks_hash(spec: DatabaseMigrationSpec) -> str:
         return ""
     data = [check.model_dump(mode="json", exclude_defaults=True) for check in spec.integrity_checks]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def lint_status(report: LintReport, *, checked_at: str) -> LintStatus:
+    """What the linter found, within the status's bounds."""
+    by_weight = sorted(report.findings, key=lambda each: each.level is not LintLevel.REFUSE)
+    return LintStatus(
+        checked_at=checked_at,
+        level=report.level.value,
+        summary=cut(report.summary, 120),
+        refusing=report.refusing,
+        reported=report.reported,
+        gaps=report.gaps_total,
+        error=cut(report.error, _DETAIL_LIMIT) or None,
+        findings=tuple(
+            LintFindingStatus(
+                rule=cut(each.rule, 64),
+                level=each.level.value,
+                file=cut(_as_the_user_named_it(each.file), 255),
+                line=each.line,
+                column=each.column,
+                message=cut(each.message, _LINT_LIMIT),
+            )
+            for each in by_weight[:_FINDINGS]
+        ),
+    )
 
 
 def integrity_status(

@@ -8,6 +8,7 @@ from dbmigrate.api.status import (
     DatabaseMigrationStatus,
     FailureStatus,
     IntegrityStatus,
+    LintStatus,
     RunStatus,
 )
 from dbmigrate.controller.decide import facts
@@ -63,6 +64,21 @@ def of_integrity(before: IntegrityStatus | None, now: IntegrityStatus, job: str)
     if now.healthy and before is not None and not before.healthy:
         return [EventNote(EventType.NORMAL, "IntegrityHealthy", now.summary, job)]
     return []
+
+
+def of_lint(before: LintStatus | None, now: LintStatus, job: str) -> list[EventNote]:
+    """What the linter found, or that it did not work; a refusal is told as the run's failure."""
+    same = before is not None and before.findings == now.findings and before.error == now.error
+    if same or now.refusing:
+        return []
+    if now.error:
+        message = facts.cut(f"nothing was linted: {now.error}")
+        return [EventNote(EventType.WARNING, "NotLinted", message, job)]
+    if not now.findings:
+        return []
+    places = ", ".join(f"{each.file}:{each.line} {each.rule}" for each in now.findings)
+    message = facts.cut(f"{now.summary}: {places}")
+    return [EventNote(EventType.WARNING, "LintFindings", message, job)]
 
 
 def of_silence(run: RunStatus, result: RunResult | None) -> list[EventNote]:
