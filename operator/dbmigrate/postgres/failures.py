@@ -155,6 +155,17 @@ def lock_lost(file: MigrationFile) -> RefusedError:
     )
 
 
+def overtaken(file: MigrationFile) -> MigrationFailedError:
+    """Somebody else has run something since the file was committed and the answer was lost."""
+    return MigrationFailedError(
+        f"{file.file} is committed, and another run went on before this one had the lock again",
+        code="Overtaken",
+        hint="run again: what is left is planned anew",
+        version=str(file.version),
+        transient=True,
+    )
+
+
 def as_json(error: DbmigrateError) -> str:
     """For the history's ``error`` column."""
     failure = failure_of(error, touched=True)

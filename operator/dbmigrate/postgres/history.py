@@ -175,6 +175,14 @@ def read_applied_at(session: Session, found: Bookkeeping, file: MigrationFile) -
     return str(rows[0][0]) if rows else ""
 
 
+def is_newest(session: Session, found: Bookkeeping, file: MigrationFile) -> bool:
+    """Whether the history's newest success is that file's: nobody has run anything since."""
+    query = sql.SQL(
+        "select version, migration_type from {} where status <> 'failed' order by id desc limit 1"
+    ).format(found.table(HISTORY))
+    return session.compose(query) == [(str(file.version), _direction(file).value)]
+
+
 def newest_generation(session: Session, found: Bookkeeping, uid: str) -> int | None:
     """The highest generation of a resource for which something was run here."""
     if not found.exists:

@@ -26,7 +26,7 @@ from dbmigrate.postgres import blockers, bookkeeping, history, linting, lock
 from dbmigrate.postgres.committing import CommitInDoubtError, Committed
 from dbmigrate.postgres.connection import milliseconds
 from dbmigrate.postgres.execution import Execution, Watch
-from dbmigrate.postgres.failures import LOCK_STATES, connection_lost
+from dbmigrate.postgres.failures import LOCK_STATES, connection_lost, overtaken
 from dbmigrate.postgres.interruption import Interrupted
 from dbmigrate.postgres.ledger import Ledger
 from dbmigrate.postgres.own_transactions import OwnTransactions
@@ -40,7 +40,7 @@ from dbmigrate.postgres.stepwise import Stepwise
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
-    from dbmigrate.migrations.source import Source
+    from dbmigrate.migrations.source import MigrationFile, Source
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.rollback.trial import Trial
     from dbmigrate.postgres.run import Context
@@ -130,6 +130,7 @@ class _Migration:
             resource_generation=options.resource_generation,
         )
         self.writer = history.Writer(self.session, found, run)
+        self._was_away = False
         limit = options.statement_timeout
         self.settings = {"statement_timeout": milliseconds(limit)} if limit else {}
         self.retry = RetryPolicy(
@@ -154,6 +155,13 @@ class _Migration:
             record = self.writer.record(file, committed.milliseconds, committed.applied_at)
             self.context.done.append(record)
             progress.file_completed(record, number, len(scripts))
+            self._require_undisturbed(script.file)
+
+    def _require_undisturbed(self, file: MigrationFile) -> None:
+        """The lock was free while nobody was connected: a plan of before then may be done."""
+        was_away, self._was_away = self._was_away, False
+        if was_away and not history.is_newest(self.session, self.found, file):
+            raise overtaken(file)
 
     def _stop_if_asked(self, left: int) -> None:
         reason = self.context.options.stop_reason()
@@ -312,6 +320,7 @@ class _Migration:
         )
         self.session.close()
         session = self._reconnect(script, reason)
+        self._was_away = True
         _take_lock(self.context, session, max(self.context.options.wait_lock, _SETTLE_PATIENCE))
         live = {each.version: each.checksum for each in history.read_applied(session, self.found)}
         if file.is_rollback:
