@@ -17,6 +17,7 @@ from typing import Protocol
 
 from dbmigrate.api.rules import DatabaseAhead, OutOfOrder
 from dbmigrate.cli.parameters import MAX_RETRIES, parse_duration
+from dbmigrate.cli.server_settings import parse_settings
 from dbmigrate.cli.textfile import read_text
 from dbmigrate.errors import Location, UsageError
 from dbmigrate.lint.policy import NO_WISH, Wish, parse_level, parse_rules
@@ -37,7 +38,17 @@ INTEGER_KEYS = {
 }
 """Whole numbers, from and to. ``DB_TIMEOUT`` is milliseconds; the pool is the application's."""
 
-DURATION_KEYS = ("MIGRATION_LOCK_TIMEOUT", "MIGRATION_LOCK_RETRY_TIMEOUT")
+DIRECT_KEYS = {"DB_DIRECT_HOST": "host", "DB_DIRECT_PORT": "port"}
+"""The server itself, where DB_HOST and DB_PORT are a connection pooler's."""
+
+SETTINGS_KEY = "MIGRATION_SETTINGS"
+"""Parameters of the server for the migrations: ``work_mem=256MB; temp_buffers=64MB``."""
+
+DURATION_KEYS = (
+    "MIGRATION_LOCK_TIMEOUT",
+    "MIGRATION_LOCK_RETRY_TIMEOUT",
+    "MIGRATION_STATEMENT_TIMEOUT",
+)
 """Durations, written as on the command line."""
 
 FLAG_KEYS = (
@@ -54,7 +65,16 @@ RULE_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """Each rule's key, and its values; an option rules over it."""
 LINT_KEYS = ("MIGRATION_LINT", "MIGRATION_LINT_RULES")
-KEYS = (*CONNECTION_KEYS, *INTEGER_KEYS, *DURATION_KEYS, *FLAG_KEYS, *RULE_KEYS, *LINT_KEYS)
+KEYS = (
+    *CONNECTION_KEYS,
+    *DIRECT_KEYS,
+    *INTEGER_KEYS,
+    *DURATION_KEYS,
+    SETTINGS_KEY,
+    *FLAG_KEYS,
+    *RULE_KEYS,
+    *LINT_KEYS,
+)
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -79,6 +99,10 @@ class EnvironmentSettings:
     """The keys of `RULE_KEYS` that are set."""
     lint: Wish = NO_WISH
     """What the keys of `LINT_KEYS` say."""
+    direct: Mapping[str, str] | None = None
+    """As `params`, for the address of the server itself."""
+    server: Mapping[str, str] | None = None
+    """Parameters of the server."""
 
     def flag(self, key: str) -> bool | None:
         """The value of one flag, or None when the source does not set it."""
@@ -87,7 +111,8 @@ class EnvironmentSettings:
     def __repr__(self) -> str:
         """Without the password."""
         shown = {k: "***" if k == "password" else v for k, v in self.params.items()}
-        rest = f"{self.connect_timeout!r}, {self.flags!r}, {self.numbers!r}, {self.lint!r}"
+        rest = f"{self.connect_timeout!r}, {self.flags!r}, {self.numbers!r}, {self.lint!r}, "
+        rest += f"{self.direct!r}, {self.server!r}"
         return f"EnvironmentSettings({shown!r}, {rest})"
 
 
@@ -199,15 +224,13 @@ def _resolve(value: str, process: Mapping[str, str], path: Path, line: int) -> s
 
 
 def _interpret(values: Mapping[str, str], location: _Locate) -> EnvironmentSettings:
-    params: dict[str, str] = {}
-    for key, keyword in CONNECTION_KEYS.items():
-        if key not in values:
-            continue
-        if not values[key]:
-            raise _bad_value(key, "is empty", "remove the line, or give a value", location)
-        params[keyword] = values[key]
-    if "DB_PORT" in values:
-        _integer(values, "DB_PORT", (1, _MAX_PORT), location)
+    params = _keywords(values, CONNECTION_KEYS, location)
+    direct = _keywords(values, DIRECT_KEYS, location)
+    for key in ("DB_PORT", "DB_DIRECT_PORT"):
+        if key in values:
+            _integer(values, key, (1, _MAX_PORT), location)
+    if "port" in direct and "host" not in direct:
+        direct = {**{key: params[key] for key in ("host",) if key in params}, **direct}
     numbers: dict[str, float] = {
         key: _integer(values, key, limits, location)
         for key, limits in INTEGER_KEYS.items()
@@ -217,9 +240,16 @@ def _interpret(values: Mapping[str, str], location: _Locate) -> EnvironmentSetti
     flags = {key: _flag(values, key, location) for key in FLAG_KEYS if key in values}
     timeout = numbers.get("DB_TIMEOUT")
     rules = {key: _choice(values, key, location) for key in RULE_KEYS if key in values}
-    connect_timeout = None if timeout is None else timeout / 1000
-    lint = _lint(values, location)
-    return EnvironmentSettings(params, connect_timeout, flags, numbers, rules, lint)
+    return EnvironmentSettings(
+        params,
+        None if timeout is None else timeout / 1000,
+        flags,
+        numbers,
+        rules,
+        _lint(values, location),
+        direct or None,
+        _server(values, location),
+    )
 
 
 def _lint(values: Mapping[str, str], location: _Locate) -> Wish:
@@ -228,6 +258,28 @@ def _lint(values: Mapping[str, str], location: _Locate) -> Wish:
         None if level is None else parse_level(level, LINT_KEYS[0], location(LINT_KEYS[0])),
         {} if rules is None else parse_rules(rules, LINT_KEYS[1], location(LINT_KEYS[1])),
     )
+
+
+def _keywords(
+    values: Mapping[str, str], keys: Mapping[str, str], location: _Locate
+) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, keyword in keys.items():
+        if key in values:
+            if not values[key]:
+                raise _bad_value(key, "is empty", "remove the line, or give a value", location)
+            found[keyword] = values[key]
+    return found
+
+
+def _server(values: Mapping[str, str], location: _Locate) -> dict[str, str] | None:
+    if SETTINGS_KEY not in values:
+        return None
+    try:
+        return parse_settings(values[SETTINGS_KEY])
+    except ValueError as error:
+        hint = "such as work_mem=256MB; maintenance_work_mem=1GB"
+        raise _bad_value(SETTINGS_KEY, f"cannot be set: {error}", hint, location) from None
 
 
 class _Locate(Protocol):

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from dbmigrate.api.rules import DatabaseAhead, OutOfOrder
 from dbmigrate.cli.parameters import MAX_RETRIES, Duration
+from dbmigrate.cli.server_settings import ServerSetting
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,8 +38,9 @@ class Common:
 
     source: tuple[Path, ...]
     database: str | None
-    database_on_command_line: bool
-    """The URI was an argument, where every user of the machine reads it."""
+    typed: frozenset[str]
+    """Which of these were arguments, where every user of the machine reads them."""
+    direct_database: str | None
     database_secret: Path | None
     environment: str | None
     config: Path
@@ -47,7 +49,9 @@ class Common:
     lock_timeout: float | None
     lock_retries: int | None
     lock_retry_timeout: float | None
-    statement_timeout: float
+    statement_timeout: float | None
+    set: tuple[tuple[str, str], ...]
+    """Parameters of the server, by name; none twice."""
     connect_timeout: float | None
     git_commit: str | None
     applied_by: str | None
@@ -116,6 +120,12 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         help="The database, as a mounted Kubernetes Secret: uri, or host, port, dbname …",
     ),
     _option(
+        "--direct-database",
+        section=WHERE,
+        metavar="URI",
+        help="The same database without its connection pooler; used instead where it is given.",
+    ),
+    _option(
         "--environment",
         section=WHERE,
         metavar="NAME",
@@ -176,8 +186,16 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         "--statement-timeout",
         section=HOW,
         type=Duration(),
-        default="0",
         help="How long one statement may take.  [default: 0, without end]",
+    ),
+    _option(
+        "--set",
+        section=HOW,
+        multiple=True,
+        type=ServerSetting(),
+        metavar="NAME=VALUE",
+        help="A parameter of the server for the migrations, such as maintenance_work_mem=1GB; "
+        "may be given several times.",
     ),
     _option(
         "--out-of-order",
@@ -270,7 +288,7 @@ def common_of(ctx: click.Context) -> Common:
     values: dict[str, Any] = {}
     on_command_line: set[str] = set()
     for name in Common.__dataclass_fields__:
-        if name == "database_on_command_line":
+        if name == "typed":
             continue
         chosen = ctx
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
@@ -283,7 +301,13 @@ def common_of(ctx: click.Context) -> Common:
     for typed, other in (("database", "database_secret"), ("database_secret", "database")):
         if typed in on_command_line and other not in on_command_line:
             values[other] = None
-    return Common(database_on_command_line="database" in on_command_line, **values)
+    # A direct address from the environment belongs to the environment's database.
+    if (
+        on_command_line & {"database", "database_secret"}
+        and "direct_database" not in on_command_line
+    ):
+        values["direct_database"] = None
+    return Common(typed=frozenset(on_command_line), **values)
 
 
 class SectionedCommand(click.Command):

@@ -2,7 +2,8 @@
 
 Understood are the conventions of CloudNativePG (``uri``, ``dbname``, ``user``) and of
 servicebinding.io (``uri``, ``database``, ``username``). A ``uri`` rules; what it does not
-say is taken from the other keys. Keys that are not ours (``jdbc-uri``, ``pgpass``, ``type``)
+say is taken from the other keys. ``direct-uri`` is the server itself, where ``uri`` is a
+connection pooler's. Keys that are not ours (``jdbc-uri``, ``pgpass``, ``type``)
 are not read. Errors name the key's file and never show a value.
 """
 
@@ -28,6 +29,9 @@ ALTERNATIVES = {
 
 CERTIFICATES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 """Keys that hold a path, or the PEM text itself: libpq is then pointed at the mounted file."""
+
+DIRECT = "direct-uri"
+"""The key for the same database without its connection pooler."""
 
 _MAX_PORT = 65535
 
@@ -70,7 +74,7 @@ def read_secret(folder: Path) -> dict[str, str]:
         from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
 
         params.update(parse_conninfo(_value(folder, "uri"), origin=str(folder / "uri")))
-    elif "host" not in params:
+    elif "host" not in params and DIRECT not in present:
         raise UsageError(
             f"{folder}: the Secret has neither the key uri nor the key host",
             code="SecretIncomplete",
@@ -78,6 +82,19 @@ def read_secret(folder: Path) -> dict[str, str]:
             location=Location(str(folder)),
         )
     return params
+
+
+def read_direct(folder: Path) -> dict[str, str] | None:
+    """What the folder says of the server itself; None when it says nothing.
+
+    Raises:
+        UsageError: code InvalidSecret or InvalidDatabaseUri.
+    """
+    if not (folder / DIRECT).exists():
+        return None
+    from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
+
+    return parse_conninfo(_value(folder, DIRECT), origin=str(folder / DIRECT))
 
 
 def _value(folder: Path, name: str) -> str:

@@ -8,9 +8,10 @@ The first that says anything is taken, and nothing is mixed from several:
 4. the ``DB_*`` keys of the process's environment
 5. libpq's own ``PG*`` variables
 
-What the taken source leaves open, libpq fills from its ``PG*`` variables, password file
-and defaults, as it does for psql. When nothing names a database the run is refused: a
-guess could be the wrong one.
+Beside it the same source may name the server itself, without a connection pooler: see
+`dbmigrate.cli.direct`. What the taken source leaves open, libpq fills from its ``PG*``
+variables, password file and defaults, as it does for psql. When nothing names a database
+the run is refused: a guess could be the wrong one.
 """
 
 from __future__ import annotations
@@ -21,17 +22,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbmigrate.api.rules import DatabaseAhead, OutOfOrder, PlanRules
+from dbmigrate.cli import direct
+from dbmigrate.cli.direct import Found
 from dbmigrate.cli.environment import (
     CONNECTION_KEYS,
+    DIRECT_KEYS,
     FLAG_KEYS,
     KEYS,
     LINT_KEYS,
     RULE_KEYS,
+    SETTINGS_KEY,
     EnvironmentSettings,
     check_name,
     read_environment_file,
     read_process,
 )
+from dbmigrate.cli.server_settings import unique
 from dbmigrate.errors import UsageError
 from dbmigrate.lint.policy import Wish
 
@@ -68,6 +74,10 @@ class Settings:
     lock_retries: int
     lock_retry_timeout: float
     """Seconds."""
+    statement_timeout: float
+    """Seconds."""
+    server: Mapping[str, str]
+    """Parameters of the server for the migrations."""
     debug_queries: bool
     rules: PlanRules
     lint: Wish
@@ -91,13 +101,19 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
     from dbmigrate.postgres.connection import ConnectionSettings  # noqa: PLC0415 -- as above
 
     file_path, file = _environment_file(common, process)
-    source = (
+    option = direct.by_option(common)
+    found = (
         _by_option(common)
         or _by_url(process)
-        or (file and file.params and (dict(file.params), str(file_path)))
-        or _by_process(common, process, file_path)
+        or _by_file(file, file_path)
+        or _by_process(common, process, file_path, is_needed=option is None)
     )
-    params, origin = source
+    params, origin = dict(found.params), found.origin
+    if option is not None:
+        params, origin = direct.merged(params, option[0]), option[1]
+    elif found.direct:
+        params = direct.merged(params, found.direct)
+        origin = f"{found.origin}, {found.direct_origin}"
     flags, warnings = _process_flags(process)
     flags.update((file.flags or {}) if file else {})
     warnings += [
@@ -105,7 +121,7 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
         for key, (asks, instead) in NOT_ENFORCED.items()
         if flags.get(key) is asks
     ]
-    if file and file.params and origin != str(file_path):
+    if file and file.params and found.origin != str(file_path):
         warnings.append(f"the connection comes from {origin}, not from {file_path}")
     timeout = _connect_timeout(common, params, file, process)
     number = _Numbers(file, process)
@@ -117,6 +133,8 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
         lock_retry_timeout=number(
             common.lock_retry_timeout, "MIGRATION_LOCK_RETRY_TIMEOUT", retrying.TIME_LIMIT
         ),
+        statement_timeout=number(common.statement_timeout, "MIGRATION_STATEMENT_TIMEOUT", 0.0),
+        server=_server_settings(common, file, process),
         debug_queries=flags.get("DEBUG_QUERIES", False),
         rules=_rules(common, file, process),
         lint=_lint(file, process),
@@ -155,7 +173,13 @@ def _environment_file(
     return path, read_environment_file(path, process, keys) if exists else None
 
 
-def _by_option(common: Common) -> tuple[dict[str, str], str] | None:
+def _by_file(file: EnvironmentSettings | None, path: Path) -> Found | None:
+    if file is None or not file.params:
+        return None
+    return Found(file.params, str(path), file.direct, "DB_DIRECT_*")
+
+
+def _by_option(common: Common) -> Found | None:
     if common.database is not None and common.database_secret is not None:
         raise UsageError(
             "both --database and --database-secret are given",
@@ -163,52 +187,64 @@ def _by_option(common: Common) -> tuple[dict[str, str], str] | None:
             "DBMIGRATE_DATABASE_SECRET count too",
         )
     if common.database_secret is not None:
-        from dbmigrate.cli.secret import read_secret  # noqa: PLC0415 -- only where it is used
+        from dbmigrate.cli.secret import read_direct, read_secret  # noqa: PLC0415 -- if it is used
 
-        return read_secret(common.database_secret), f"Secret folder {common.database_secret}"
+        folder = common.database_secret
+        params = read_secret(folder)
+        return Found(params, f"Secret folder {folder}", read_direct(folder), "key direct-uri")
     if common.database is None:
         return None
-    from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
-    from dbmigrate.postgres.unreachable import SECRETS  # noqa: PLC0415 -- as above
-
-    origin = "--database" if common.database_on_command_line else "DBMIGRATE_DATABASE"
-    params = parse_conninfo(common.database, origin=origin)
-    if common.database_on_command_line and params.keys() & SECRETS:
-        raise UsageError(
-            "--database holds a password, which every user of this machine can read there",
-            code="PasswordOnCommandLine",
-            hint="leave it out, and give it by PGPASSWORD, a password file (~/.pgpass or "
-            "PGPASSFILE), DATABASE_URL, or a Secret's folder (--database-secret)",
-        )
-    return params, origin
+    return Found(
+        *direct.option_uri(common.database, "--database", is_typed="database" in common.typed)
+    )
 
 
-def _by_url(process: Mapping[str, str]) -> tuple[dict[str, str], str] | None:
-    text = process.get("DATABASE_URL")
-    if not text:
+def _by_url(process: Mapping[str, str]) -> Found | None:
+    if not process.get("DATABASE_URL"):
         return None
     from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
 
-    return parse_conninfo(text, origin="DATABASE_URL"), "DATABASE_URL"
+    urls = {
+        name: parse_conninfo(process[name], origin=name)
+        for name in ("DATABASE_URL", "DIRECT_DATABASE_URL")
+        if process.get(name)
+    }
+    return Found(
+        urls["DATABASE_URL"],
+        "DATABASE_URL",
+        urls.get("DIRECT_DATABASE_URL"),
+        "DIRECT_DATABASE_URL",
+    )
 
 
 def _by_process(
-    common: Common, process: Mapping[str, str], file_path: Path
-) -> tuple[dict[str, str], str]:
-    if common.environment is not None and not file_path.exists():
+    common: Common, process: Mapping[str, str], file_path: Path, *, is_needed: bool
+) -> Found:
+    if common.environment is not None and not file_path.exists() and is_needed:
         _require_environment(common, file_path)
-    params = dict(read_process(process, CONNECTION_KEYS).params)
-    if params:
-        return params, "DB_* variables"
+    found = read_process(process, (*CONNECTION_KEYS, *DIRECT_KEYS))
+    if found.params:
+        return Found(found.params, "DB_* variables", found.direct, "DB_DIRECT_*")
     named = [name for name in NAMING_VARIABLES if process.get(name)]
-    if not named:
+    if not named and is_needed:
         raise UsageError(
             "no database is named",
             code="NoDatabase",
             hint="give --database, --database-secret, DATABASE_URL, --environment with its "
             "file, DB_HOST …, or PGHOST and PGDATABASE",
         )
-    return {}, "PG* variables"
+    return Found({}, "PG* variables")
+
+
+def _server_settings(
+    common: Common, file: EnvironmentSettings | None, process: Mapping[str, str]
+) -> dict[str, str]:
+    """The environment's, and each option over that of the same name."""
+    rules = file.server if file and file.server else read_process(process, [SETTINGS_KEY]).server
+    try:
+        return {**(rules or {}), **unique(common.set or ())}
+    except ValueError as error:
+        raise UsageError(f"--set: {error}", hint="leave one of them out") from None
 
 
 def _require_environment(common: Common, path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -93,6 +93,8 @@ class RunOptions:
     lock_retry_timeout: float = TIME_LIMIT
     """From such a file's first try on, no try begins later."""
     statement_timeout: float = 0.0
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Run-time parameters of the server, for each file; its own header rules over them."""
     connect_timeout: float = 10.0
     checks: tuple[IntegrityCheck, ...] = ()
     stop_reason: Callable[[], str | None] = _never

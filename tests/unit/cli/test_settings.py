@@ -34,7 +34,7 @@ def common(places):
 
     def make(**values):
         fields = dict.fromkeys(Common.__dataclass_fields__)
-        fields |= {"config": places / "config", "database_on_command_line": False} | values
+        fields |= {"config": places / "config", "typed": frozenset()} | values
         return Common(**fields)
 
     return make
@@ -52,7 +52,7 @@ def host_of(common, process):
 def test_an_option_rules_over_everything(common):
     """What was typed is what is meant."""
     options = common(
-        database="postgresql://option-host/x", database_on_command_line=True, environment="staging"
+        database="postgresql://option-host/x", typed=frozenset({"database"}), environment="staging"
     )
     assert host_of(options, ALL) == ("option-host", "--database")
 
@@ -115,7 +115,7 @@ def test_without_any_name_of_a_database_nothing_is_guessed(common, process):
 def test_a_password_on_the_command_line_is_refused(common, uri):
     """`ps` shows it to everybody; the message does not show it again."""
     with pytest.raises(UsageError) as caught:
-        resolve(common(database=uri, database_on_command_line=True), {})
+        resolve(common(database=uri, typed=frozenset({"database"})), {})
     assert caught.value.error_code == "PasswordOnCommandLine"
     assert "PGPASSWORD" in caught.value.hint
     assert PASSWORD not in f"{caught.value.message}{caught.value.hint}"

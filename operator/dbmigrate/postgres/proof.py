@@ -1,0 +1,30 @@
+"""What a run believes that it did, held against what the database says; pure.
+
+They differ when the server that committed is not the one that is asked: after a failover to
+a standby that had not received the last transactions, or where somebody changed the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dbmigrate.api.report import Direction, MigrationRecord
+from dbmigrate.migrations.plan import AppliedMigration
+
+
+def not_shown(
+    done: Iterable[MigrationRecord], applied: Iterable[AppliedMigration]
+) -> tuple[MigrationRecord, ...]:
+    """What a run committed and the history does not show.
+
+    Args:
+        done: what the run committed, in its order.
+        applied: the history, read afterwards.
+    """
+    live = {str(each.version): each.checksum for each in applied}
+    return tuple(
+        record
+        for record in done
+        if (record.type is Direction.FORWARD and live.get(record.version) != record.checksum)
+        or (record.type is Direction.ROLLBACK and record.version in live)
+    )
