@@ -15,6 +15,7 @@ import psycopg
 
 from dbmigrate.errors import RefusedError, UnreachableError
 from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.opening import open_connection
 from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Reply, Request, Session
 from dbmigrate.postgres.unreachable import unreachable
 
@@ -23,7 +24,6 @@ OLDEST_SERVER = 140000
 _TRANSACTION_TIMEOUT = 170000
 CATALOG = "pg_catalog"
 """A search_path in which every operator of our own statements is the server's."""
-_WRITABLE = ("read-write", "primary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class SessionSettings:
     environment: str | None = None
     is_writing: bool = False
     """It may change the database: refused on a standby. Else its transactions are read-only."""
+    wants_primary: bool = False
+    """It reads, but what a standby says would not do."""
     connect_timeout: float = 10.0
     lock_timeout: float = 5.0
     search_path: str | None = None
@@ -129,7 +131,7 @@ def connect(
         RefusedError: the server is too old (ServerTooOld).
         Interrupted: a signal came while connecting.
     """
-    connection = _open(settings, wanted, interruption)
+    connection = open_connection(settings, wanted, interruption)
     try:
         version = connection.info.server_version
         require_supported(version)
@@ -137,16 +139,6 @@ def connect(
     except BaseException:
         connection.close()
         raise
-
-
-def _open(
-    settings: ConnectionSettings, wanted: SessionSettings, interruption: Interruption
-) -> psycopg.Connection[Any]:
-    try:
-        with interruption.raising():
-            return psycopg.connect(autocommit=True, **_parameters(settings, wanted))  # type: ignore[arg-type]
-    except psycopg.Error as error:
-        raise unreachable(error, settings.params, settings.place, settings.origin) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +196,7 @@ def _own_session(opened: _Opened) -> int:
     try:
         return require_own_session(
             opened.connection,
-            lambda: _open(settings, opened.wanted, opened.interruption),
+            lambda: open_connection(settings, opened.wanted, opened.interruption),
             opened.interruption,
             place=settings.place,
             limit=max(2.0, opened.wanted.connect_timeout),
@@ -251,21 +243,3 @@ def require_supported(server_version: int) -> None:
             code="ServerTooOld",
             hint="upgrade the server",
         )
-
-
-def _parameters(settings: ConnectionSettings, wanted: SessionSettings) -> dict[str, str | int]:
-    parameters: dict[str, str | int] = {
-        "connect_timeout": max(2, round(wanted.connect_timeout)),
-        # A broken network is noticed within a minute, not within hours.
-        "keepalives": "1",
-        "keepalives_idle": "20",
-        "keepalives_interval": "10",
-        "keepalives_count": "3",
-        "tcp_user_timeout": "60000",
-        **settings.params,
-        "application_name": f"dbmigrate/{wanted.command}",
-        "client_encoding": "UTF8",
-    }
-    if wanted.is_writing and parameters.get("target_session_attrs") not in _WRITABLE:
-        parameters["target_session_attrs"] = "read-write"
-    return parameters

@@ -9,6 +9,7 @@ from dbmigrate.api.failure import failure_of
 from dbmigrate.errors import DbmigrateError, Location, MigrationFailedError, RefusedError
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.migrations.statements import Statement, excerpt
+from dbmigrate.postgres.advice import advice_for
 from dbmigrate.postgres.session import ServerError
 
 LOCK_STATES: Final = frozenset({"55P03", "40P01"})
@@ -17,16 +18,6 @@ TRANSIENT_STATES: Final = LOCK_STATES | {"40001", "57P01", "57P02", "57P03", "53
 _CONNECTION_CLASS: Final = "08"
 DIVISION_BY_ZERO: Final = "22012"
 """What statements of our own fail with whose condition does not hold."""
-
-_HINTS: Final = {
-    "55P03": "somebody uses the table: run again at a quieter time, or raise --lock-timeout",
-    "40P01": "two sessions waited for each other: run again",
-    "42501": "grant the right to the role that migrates",
-    "57014": "it was cancelled, or --statement-timeout was over",
-    "57P01": "the server is shutting down, or the session was ended on purpose: run again",
-}
-
-
 _KEEPS: Final = (
     "the statements before it are done and stay: correct this one and run again, which goes on here"
 )
@@ -61,7 +52,7 @@ def statement_failed(
     advice = _KEEPS if keeps else "correct the file; it was undone and left nothing behind"
     return MigrationFailedError(
         f"{file.file}: {which} failed: {error.message}",
-        hint=_HINTS.get(error.sqlstate, advice),
+        hint=advice_for(error) or advice,
         location=place(file, statement, error.position),
         version=str(file.version),
         statement=statement.number if statement else 0,

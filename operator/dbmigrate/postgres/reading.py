@@ -26,6 +26,10 @@ def _begin(context: Context) -> tuple[Session, bookkeeping.Bookkeeping]:
     warning = bookkeeping.check_environment(context.found, context.options.environment)
     if warning:
         context.progress.warning(warning)
+    if context.found.is_recovering:
+        context.progress.warning(
+            f"{context.settings.place} is a standby: what the primary committed last may be missing"
+        )
     return session, context.found
 
 

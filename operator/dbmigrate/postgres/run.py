@@ -44,6 +44,7 @@ from dbmigrate.migrations.applied import AppliedMigration, newest, pending
 from dbmigrate.migrations.plan import Plan
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import blockers, bookkeeping, history
+from dbmigrate.postgres.advice import advice_for
 from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
 from dbmigrate.postgres.failures import is_transient
 from dbmigrate.postgres.interruption import Interrupted, Interruption
@@ -51,7 +52,7 @@ from dbmigrate.postgres.ledger import read_unfinished
 from dbmigrate.postgres.progress import Progress, Reporter
 from dbmigrate.postgres.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
 from dbmigrate.postgres.rollback.options import KEEP, KeepOptions
-from dbmigrate.postgres.session import ConnectionLostError, Session
+from dbmigrate.postgres.session import ConnectionLostError, ServerError, Session
 
 if TYPE_CHECKING:
     from dbmigrate.api.checks import IntegrityCheck
@@ -284,10 +285,11 @@ def _unexpected(context: Context, error: psycopg.Error) -> DbmigrateError:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return _history_locked(context, text)
+    said = ServerError(error.sqlstate or "", error.diag.message_primary or text)
     return MigrationFailedError(
         f"the server refused a statement of dbmigrate's own: {text}",
         code="BookkeepingFailed",
-        hint="look at the rights and locks on the history's tables",
+        hint=advice_for(said) or "look at the rights and locks on the history's tables",
         sqlstate=error.sqlstate or "",
         server_message=text,
         transient=is_transient(error.sqlstate or ""),
@@ -335,7 +337,10 @@ def _observe(context: Context, error: DbmigrateError | None) -> _State | None:
             context.session.close()
         # A fresh one, and a fresh interruption: the signal that ended the run must not end this.
         wanted = SessionSettings(
-            context.options.command, connect_timeout=_ASK_AFTERWARDS, search_path=CATALOG
+            context.options.command,
+            wants_primary=context.is_writing,
+            connect_timeout=_ASK_AFTERWARDS,
+            search_path=CATALOG,
         )
         context.session = connect(context.settings, wanted, Interruption())
         found = bookkeeping.look(context.session, context.options.history_schema)

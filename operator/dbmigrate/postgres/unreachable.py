@@ -1,7 +1,8 @@
 """Why there is no connection, in words that say what to do.
 
-libpq gives a text and no code, so the text is read; a server that speaks another language
-than English is understood as far as libpq's own words go, and else told as it is. No
+While a connection is being made libpq gives a text and no SQLSTATE (psycopg 3.3 neither), so
+the text is read; a server that speaks another language than English is understood as far
+as libpq's own words go, and else told as it is. Where there is a SQLSTATE, it decides. No
 password is repeated, whoever's words they are.
 """
 
@@ -38,7 +39,7 @@ _CAUSES: Final = (
     _Cause(
         "StandbyServer",
         r"session is read-only|hot standby mode|server is a standby|server is not in",
-        "connect to the primary; or the role or database has default_transaction_read_only on",
+        "connect to the primary, or name all hosts: postgresql://db-1,db-2/dbname finds it",
     ),
     _Cause(
         "ServerStarting",
@@ -48,7 +49,7 @@ _CAUSES: Final = (
     _Cause(
         "TooManyConnections",
         r"too many (clients|connections)|remaining connection slots|no more connections allowed",
-        "free connections, or raise max_connections or the role's limit",
+        "free connections, or raise max_connections or the limit of the role or database",
     ),
     _Cause(
         "DatabaseDoesNotExist",
@@ -111,17 +112,38 @@ _CAUSES: Final = (
 )
 
 
+_STATES: Final = {
+    "28000": "AuthenticationFailed",
+    "28P01": "AuthenticationFailed",
+    "3D000": "DatabaseDoesNotExist",
+    "42501": "ConnectionNotAllowed",
+    "53300": "TooManyConnections",
+    "57P01": "ServerStarting",
+    "57P02": "ServerStarting",
+    "57P03": "ServerStarting",
+}
+"""By SQLSTATE (PostgreSQL manual, appendix A)."""
+
+
 def unreachable(
     error: psycopg.Error, params: Mapping[str, str], place: str, origin: str
 ) -> UnreachableError:
     """The error to show for a connection that could not be made."""
     text = without_secrets(str(error), params)
-    cause = next((each for each in _CAUSES if re.search(each.pattern, text, re.IGNORECASE)), None)
+    cause = _cause(error.sqlstate or "", text)
     return UnreachableError(
         f"cannot connect to {redaction.by_position(place)} (from {origin}): {_brief(text)}",
         code=cause.code if cause else None,
         hint=cause.hint if cause else "",
     )
+
+
+def _cause(sqlstate: str, text: str) -> _Cause | None:
+    code = _STATES.get(sqlstate)
+    for each in _CAUSES:
+        if each.code == code or (code is None and re.search(each.pattern, text, re.IGNORECASE)):
+            return each
+    return None
 
 
 def without_secrets(text: str, params: Mapping[str, str]) -> str:
@@ -130,9 +152,30 @@ def without_secrets(text: str, params: Mapping[str, str]) -> str:
     return redaction.without(text, secrets, [params[name] for name in _PLAIN if name in params])
 
 
+_ATTEMPT: Final = re.compile(
+    r"- host: (None|'[^']*'), port: (None|'[^']*'), hostaddr: (?:None|'[^']*'): "
+)
+"""How psycopg lists what became of each host."""
+_SERVER: Final = re.compile(r"connection to server (at|on) .* failed: ")
+
+
 def _brief(text: str) -> str:
-    """One line, without what libpq says around it."""
+    """One line, without what libpq says around it; of several hosts each with its own."""
+    first, _, attempts = text.partition("Multiple connection attempts failed.")
+    found = _ATTEMPT.split(attempts)[1:]
+    if not found:
+        return _reason(first)[:500]
+    return "; ".join(
+        f"{_named(host, port)}: {_SERVER.sub('', _reason(reason))}"
+        for host, port, reason in zip(found[0::3], found[1::3], found[2::3], strict=True)
+    )[:500]
+
+
+def _named(*parts: str) -> str:
+    return ":".join(part.strip("'") for part in parts if part != "None")
+
+
+def _reason(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("Is the server running")] or lines
-    first = lines[-1] if lines and lines[0].startswith("connection failed: Multiple") else None
-    return re.sub(r"^(connection failed: )?", "", first or " ".join(lines)).strip()[:500]
+    return re.sub(r"^(connection failed: )?", "", " ".join(lines)).strip()

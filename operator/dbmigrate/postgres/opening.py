@@ -1,0 +1,115 @@
+"""Makes a connection: to the right one of several hosts, with a network that may fail in view.
+
+What writes is connected to a server that can be written, and is told why there is none.
+What reads prefers the primary where there are several hosts: a standby may lag behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+
+from dbmigrate.errors import UnreachableError
+from dbmigrate.postgres.unreachable import unreachable
+
+if TYPE_CHECKING:
+    from dbmigrate.postgres.connection import ConnectionSettings, SessionSettings
+    from dbmigrate.postgres.interruption import Interruption
+
+Connection = psycopg.Connection[Any]
+
+_WRITABLE: Final = ("read-write", "primary")
+_STANDBY: Final = "StandbyServer"
+NETWORK: Final = {
+    "keepalives": "1",
+    "keepalives_idle": "20",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A network that is cut is noticed within a minute, not within hours: by keepalives while we
+wait (20 s and 3 probes), by the kernel's own timeout while something of ours is on its way."""
+
+
+def open_connection(
+    settings: ConnectionSettings, wanted: SessionSettings, interruption: Interruption
+) -> Connection:
+    """A connection in autocommit, in which nothing was asked yet.
+
+    Raises:
+        UnreachableError: there is none; its code says why.
+        Interrupted: a signal came while connecting.
+    """
+    given = settings.params.get("target_session_attrs")
+    if wanted.is_writing:
+        attributes = given if given in _WRITABLE else "read-write"
+        try:
+            return _attempt(settings, wanted, interruption, attributes)
+        except UnreachableError as error:
+            if error.error_code != _STANDBY:
+                raise
+            raise _explained(error, settings, wanted, interruption) from None
+    if given is None and (wanted.wants_primary or "," in settings.params.get("host", "")):
+        try:
+            return _attempt(settings, wanted, interruption, "primary")
+        except UnreachableError as error:
+            if wanted.wants_primary or error.error_code != _STANDBY:
+                raise
+    return _attempt(settings, wanted, interruption, given)
+
+
+def _attempt(
+    settings: ConnectionSettings,
+    wanted: SessionSettings,
+    interruption: Interruption,
+    attributes: str | None,
+) -> Connection:
+    parameters: dict[str, str | int] = {
+        "connect_timeout": max(2, round(wanted.connect_timeout)),
+        **NETWORK,
+        **settings.params,
+        "application_name": f"dbmigrate/{wanted.command}",
+        "client_encoding": "UTF8",
+    }
+    parameters.pop("target_session_attrs", None)
+    if attributes is not None:
+        parameters["target_session_attrs"] = attributes
+    try:
+        with interruption.raising():
+            return psycopg.connect(autocommit=True, **parameters)  # type: ignore[arg-type]
+    except psycopg.Error as error:
+        raise unreachable(error, settings.params, settings.place, settings.origin) from None
+
+
+_READ_ONLY: Final = """
+    select pg_catalog.pg_is_in_recovery(), (
+        select s.source from pg_catalog.pg_settings as s
+        where s.name operator(pg_catalog.=) 'default_transaction_read_only'
+    )
+"""
+
+
+def _explained(
+    error: UnreachableError,
+    settings: ConnectionSettings,
+    wanted: SessionSettings,
+    interruption: Interruption,
+) -> UnreachableError:
+    """Tell a standby from a primary that somebody has made read-only: libpq does not."""
+    try:
+        connection = _attempt(settings, wanted, interruption, "primary")
+    except UnreachableError:
+        return error
+    try:
+        with connection, interruption.raising():
+            row = connection.execute(_READ_ONLY).fetchone()
+    except psycopg.Error:
+        return error
+    source = row[1] if row else "default"
+    return UnreachableError(
+        f"{settings.place} is read-only: default_transaction_read_only is on ({source})",
+        code="ReadOnlyDatabase",
+        hint="find out who switched it on (a managed server does when its disk is full); to "
+        "migrate all the same, connect with options=-cdefault_transaction_read_only=off",
+    )
