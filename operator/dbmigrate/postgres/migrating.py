@@ -30,8 +30,10 @@ from dbmigrate.postgres.failures import LOCK_STATES, connection_lost, overtaken
 from dbmigrate.postgres.interruption import Interrupted
 from dbmigrate.postgres.ledger import Ledger
 from dbmigrate.postgres.own_transactions import OwnTransactions
+from dbmigrate.postgres.parameters import require_parameters
 from dbmigrate.postgres.planning import make_plan, require_generation
 from dbmigrate.postgres.prerequisites import Script, check_kinds, check_syntax
+from dbmigrate.postgres.proof import not_shown
 from dbmigrate.postgres.retrying import RetryPolicy
 from dbmigrate.postgres.rollback.untried import require_triable
 from dbmigrate.postgres.run import tell_plan
@@ -57,6 +59,7 @@ def migrate(context: Context) -> None:
     """
     source = context.require_source()
     session = context.connect()
+    require_parameters(session, context.options.settings)
     _take_lock(context, session, context.options.wait_lock)
     found = bookkeeping.look(session, context.options.history_schema)
     context.found = found
@@ -132,7 +135,9 @@ class _Migration:
         self.writer = history.Writer(self.session, found, run)
         self._was_away = False
         limit = options.statement_timeout
-        self.settings = {"statement_timeout": milliseconds(limit)} if limit else {}
+        self.settings = dict(options.settings)
+        if limit:
+            self.settings["statement_timeout"] = milliseconds(limit)
         self.retry = RetryPolicy(
             options.lock_timeout, options.lock_retries, options.lock_retry_timeout
         )
@@ -361,15 +366,8 @@ def _verify(context: Context, found: Bookkeeping) -> None:
     """
     if not context.done or context.session is None:
         return
-    live = {
-        str(each.version): each.checksum for each in history.read_applied(context.session, found)
-    }
-    wrong = [
-        record.version
-        for record in context.done
-        if (record.type is Direction.FORWARD and live.get(record.version) != record.checksum)
-        or (record.type is Direction.ROLLBACK and record.version in live)
-    ]
+    applied = history.read_applied(context.session, found)
+    wrong = [record.version for record in not_shown(context.done, applied)]
     if wrong:
         raise RefusedError(
             f"the history does not show what this run committed: {', '.join(wrong)}",

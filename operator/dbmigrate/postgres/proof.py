@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dbmigrate.api.report import Direction, MigrationRecord
-from dbmigrate.migrations.plan import AppliedMigration
+from dbmigrate.migrations.applied import AppliedMigration
 
 
 def not_shown(

@@ -12,6 +12,7 @@ from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.ahead import ahead_of, describe, way_back
 from dbmigrate.migrations.applied import newest, pending, verify_checksums
 from dbmigrate.postgres import bookkeeping, history, linting
+from dbmigrate.postgres.parameters import require_parameters
 from dbmigrate.postgres.planning import make_plan
 from dbmigrate.postgres.run import tell_plan
 
@@ -86,6 +87,7 @@ def validate(context: Context) -> None:
 
     source = context.require_source()
     session, found = _begin(context)
+    require_parameters(session, context.options.settings)
     context.plan = make_plan(session, found, source, context.options)
     for warning in context.plan.warnings:
         context.progress.warning(warning)

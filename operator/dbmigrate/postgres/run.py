@@ -50,6 +50,7 @@ from dbmigrate.postgres.failures import is_transient
 from dbmigrate.postgres.interruption import Interrupted, Interruption
 from dbmigrate.postgres.ledger import read_unfinished
 from dbmigrate.postgres.progress import Progress, Reporter
+from dbmigrate.postgres.proof import not_shown
 from dbmigrate.postgres.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
 from dbmigrate.postgres.rollback.options import KEEP, KeepOptions
 from dbmigrate.postgres.session import ConnectionLostError, ServerError, Session
@@ -227,6 +228,8 @@ def run(
         state = _observe(context, error)
         if state is None and error is None and options.command in _READING:
             error = _lost(settings, "the history could not be read to its end")
+        if state is not None and error is not None:
+            _disown(context, state)
     finally:
         progress.close()
         if context.session is not None:
@@ -347,6 +350,18 @@ def _observe(context: Context, error: DbmigrateError | None) -> _State | None:
         return _read(context.session, found)
     except (DbmigrateError, ConnectionLostError, psycopg.Error, Interrupted):
         return None
+
+
+def _disown(context: Context, state: _State) -> None:
+    """Claim nothing that the database does not show: a failover can lose what was committed."""
+    lost = not_shown(context.done, state.applied)
+    if lost:
+        context.done = [record for record in context.done if record not in lost]
+        versions = ", ".join(record.version for record in lost)
+        context.progress.warning(
+            f"{versions}: this run committed it, and the server that answers now does not have it: "
+            "a standby took over that had not received it, or somebody changed the history"
+        )
 
 
 def _read(session: Session, found: bookkeeping.Bookkeeping) -> _State:
