@@ -137,7 +137,7 @@ def lint_files(
 
 
 def _is_small(script: _Script) -> bool:
-    size = len(script.file.data)
+    size = script.file.content.size
     if size > FILE_LIMIT:
         script.gap(f"the file has {size} bytes; up to {FILE_LIMIT} are linted")
         return False

@@ -65,7 +65,8 @@ def give(script: str, statements: Iterable[Statement]) -> Given:
         if statement.copy_data is None:
             continue
         begin = script.index("\n", statement.start + len(statement.text)) + 1
-        end = script.index(_END_OF_DATA, begin + len(statement.copy_data)) + len(_END_OF_DATA)
+        data = b"".join(statement.copy_data).decode()
+        end = begin + len(data) + len(_END_OF_DATA)
         pieces.append(script[done:begin])
         length += begin - done
         cuts.append((length, end - begin))

@@ -2,8 +2,7 @@
 
 Files are ``vMAJOR.MINOR.PATCH_name.sql``; rollbacks are ``vX.Y.Z_rollback.sql`` or
 ``vX.Y.Z_rollback_name.sql``, in a sub-folder ``rollbacks`` or beside the migrations
-(a mounted ConfigMap is flat). What is hashed is what runs: a file's bytes are read
-here once, and nothing reads them again.
+(a mounted ConfigMap is flat). What is hashed is what runs: see `Content`.
 
 Several folders are merged; the same file name twice is an error. All problems that
 are found are told at once, each with its file.
@@ -13,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from dbmigrate.errors import Location, SourceError
-from dbmigrate.migrations.statements import decode
+from dbmigrate.errors import DbmigrateError, Location, SourceError
+from dbmigrate.migrations.content import Content, read_content
+from dbmigrate.migrations.statements import Decoder, decode, excerpt_of
 from dbmigrate.migrations.version import Version
 
 ROLLBACKS = "rollbacks"
@@ -40,34 +40,71 @@ class MigrationFile:
     """What stands after the version in its file name, without ``.sql``."""
     file: str
     """Path within its folder: ``v1.0.0_initial.sql`` or ``rollbacks/v1.0.0_rollback.sql``."""
-    data: bytes = field(repr=False)
+    content: Content = field(repr=False)
     is_rollback: bool = False
     path: str = ""
     """Where it was read, for messages to people."""
 
-    @cached_property
+    @property
+    def shown(self) -> str:
+        """Its name in messages."""
+        return self.path or self.file
+
+    @property
     def checksum(self) -> str:
         """SHA-256 of the bytes, hexadecimal: equal to what ``sha256sum`` prints."""
-        return hashlib.sha256(self.data).hexdigest()
+        return self.content.checksum
 
-    @cached_property
+    @property
     def text_checksum(self) -> str:
         """SHA-256 with line ends normalised and no byte order mark.
 
         A checkout under Windows has another `checksum` but the same `text_checksum`:
         it is not a changed migration.
         """
-        text = self.data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-        return hashlib.sha256(text).hexdigest()
+        return self.content.text_checksum
 
-    @cached_property
+    @property
+    def data(self) -> bytes:
+        """The bytes: of a large file, all of them are read into memory.
+
+        Raises:
+            RefusedError: code SourceChanged: they are not those that were hashed.
+        """
+        return b"".join(self.content.read_from(0))
+
+    @property
     def sql(self) -> str:
-        """The text.
+        """The text: of a large file, all of it is read into memory.
 
         Raises:
             SourceError: it is not UTF-8.
+            RefusedError: code SourceChanged.
         """
-        return decode(self.data, self.path or self.file)
+        return decode(self.data, self.shown)
+
+    @property
+    def head(self) -> str:
+        """The text's beginning, or all of it when the file is small.
+
+        Raises:
+            SourceError, RefusedError: as `sql`.
+        """
+        block = next(self.content.read_from(0), b"")
+        return Decoder(self.shown).decode(block, is_last=len(block) == self.content.size)
+
+    def excerpt(self, line: int, column: int) -> str:
+        """That line with a caret below; empty when there is none, or none any more."""
+        try:
+            return excerpt_of(self._pieces(), line, column)
+        except DbmigrateError:
+            return ""
+
+    def _pieces(self) -> Iterator[str]:
+        decoder = Decoder(self.shown)
+        for block in self.content.read_from(0):
+            yield decoder.decode(block)
+        yield decoder.decode(b"", is_last=True)
 
 
 @dataclass(frozen=True)
@@ -278,20 +315,19 @@ def _read_file(root: Path, path: Path, file: str, *, shown: str) -> MigrationFil
             raise SourceError(
                 f"{shown}: not a regular file", code="NotAFile", location=Location(shown)
             )
-        data = target.read_bytes()
+        content, is_empty = read_content(target, shown)
     except RuntimeError as error:  # what resolve() raises for a loop, before Python 3.13
         raise _unreadable(shown, "a link that leads to itself") from error
     except OSError as error:
         raise _unreadable(shown, error.strerror) from error
-    result = MigrationFile(version, name, file, data, is_rollback=is_rollback, path=shown)
-    if not result.sql.strip():  # reading `sql` also refuses what is not UTF-8
+    if is_empty:
         raise SourceError(
             f"{shown}: the file is empty",
             code="EmptyFile",
             hint="a migration that does nothing on purpose says so: select 'nothing to do';",
             location=Location(shown),
         )
-    return result
+    return MigrationFile(version, name, file, content, is_rollback=is_rollback, path=shown)
 
 
 def _raise_all(problems: Sequence[SourceError]) -> None:

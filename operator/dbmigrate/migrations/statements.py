@@ -7,15 +7,18 @@ done is in `dbmigrate.migrations.sql`.
 """
 
 from dbmigrate.migrations.sql.kinds import StatementKind, classify, is_copy_from_stdin, kind_of
-from dbmigrate.migrations.sql.split import Statement, split
-from dbmigrate.migrations.sql.text import decode, excerpt, position
+from dbmigrate.migrations.sql.split import Statement, Statements, split
+from dbmigrate.migrations.sql.text import Decoder, decode, excerpt, excerpt_of, position
 
 __all__ = [
+    "Decoder",
     "Statement",
     "StatementKind",
+    "Statements",
     "classify",
     "decode",
     "excerpt",
+    "excerpt_of",
     "is_copy_from_stdin",
     "kind_of",
     "position",

@@ -10,7 +10,8 @@ of the first, before the server waits for us.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -70,6 +71,64 @@ class Watch:
     """A statement was reached; called for each, so it must be quick."""
     on_silence: Callable[[Statement, float], None]
     """A statement is running for so many seconds."""
+
+
+class _Part:
+    """The requests up to the next COPY, or to the file's end, made as they are sent."""
+
+    def __init__(
+        self,
+        statements: Iterator[Statement],
+        opening: tuple[Request, ...],
+        closing: tuple[Request, ...],
+        on_reached: Callable[[Statement], None],
+    ) -> None:
+        self.statements = statements
+        self.on_reached = on_reached
+        self.opening = opening
+        self.closing = closing
+        self.waiting: deque[Statement] = deque()
+        """Sent, but not answered yet."""
+        self.copy: Statement | None = None
+        """The COPY that comes next."""
+        self.is_open = not opening
+        """The opening is answered: what waits first is what the server is at."""
+        self.is_stopped = False
+
+    def __iter__(self) -> Iterator[Request]:
+        yield from self.opening
+        for statement in self.statements:
+            if self.is_stopped:
+                return
+            if statement.copy_data is not None:
+                self.copy = statement
+                return
+            self.waiting.append(statement)
+            if len(self.waiting) == 1:
+                self._tell()
+            yield Request(statement.text, at_once=True)
+        yield from self.closing
+
+    def answered(self) -> Statement | None:
+        """Whose reply has come: None for what is not the file's."""
+        if not self.waiting:
+            return None
+        statement = self.waiting.popleft()
+        self._tell()
+        return statement
+
+    def reached(self) -> Statement | None:
+        """The statement that the server is at."""
+        return self.waiting[0] if self.is_open and self.waiting else None
+
+    def _tell(self) -> None:
+        # The server answers to the opening together with the first statement only.
+        if self.waiting and not self.is_stopped:
+            self.on_reached(self.waiting[0])
+
+    def stop(self) -> None:
+        """The transaction has failed: read no more of the file."""
+        self.is_stopped = True
 
 
 class Execution:
@@ -143,59 +202,40 @@ class Execution:
         if self.guard is None:
             self._file((*begin, *own))
         else:
-            self._batch(begin, [])
+            self._batch(_Part(iter(()), begin, (), self.watch.on_statement))
             self.guard(lambda: self._file(own))
         if not self.session.in_transaction:
             raise transaction_ended(self.script.file)
 
     def _file(self, opening: tuple[Request, ...]) -> None:
         """All statements in one round trip; COPY needs one of its own for each."""
-        part: list[Statement] = []
-        for statement in self.script.statements:
-            if statement.copy_data is None:
-                part.append(statement)
-                continue
-            self._batch(opening, part)
-            opening, part = (), []
-            self._copy(statement, statement.copy_data)
-        self._batch(opening, part, (ALL_CHECKED, *RESTORE, self.session.restore))
+        closing = (ALL_CHECKED, *RESTORE, self.session.restore)
+        statements = iter(self.script.statements)
+        while True:
+            part = _Part(statements, opening, closing, self.watch.on_statement)
+            self._batch(part)
+            if part.copy is None:
+                return
+            self._copy(part.copy)
+            opening = ()
 
-    def _batch(
-        self,
-        opening: tuple[Request, ...],
-        part: list[Statement],
-        closing: tuple[Request, ...] = (),
-    ) -> None:
-        statements = (Request(statement.text, at_once=True) for statement in part)
-        requests = [*opening, *statements, *closing, SYNC]
-        first = len(opening)
+    def _batch(self, part: _Part) -> None:
+        def on_silence(_: int, seconds: float) -> None:
+            if part.waiting:
+                self.watch.on_silence(part.waiting[0], seconds)
 
-        def on_silence(number: int, seconds: float) -> None:
-            if 0 <= number - first < len(part):
-                self.watch.on_silence(part[number - first], seconds)
-
-        reached = part[0] if part and not opening else None
-        if part:
-            # The server answers to the opening together with the first statement only.
-            self.watch.on_statement(part[0])
         failure: MigrationFailedError | RefusedError | None = None
-        opened = 0
         try:
-            replies = self.session.run(requests, Batch(on_silence=on_silence))
-            for reply in replies:
-                if reply.number < first:
-                    opened += 1
+            for reply in self.session.run(part, Batch(on_silence=on_silence)):
+                if reply.number < len(part.opening):
                     failure = failure or self._opened(reply)
-                    if opened == first - 1 and part:
-                        reached = part[0]
-                    continue
-                index = reply.number - first
-                statement = part[index] if index < len(part) else None
-                failure = failure or self._judge(statement, reply)
-                reached = part[index + 1] if index + 1 < len(part) else None
-                if reached is not None:
-                    self.watch.on_statement(reached)
+                    part.is_open = reply.number == len(part.opening) - 1
+                else:
+                    failure = failure or self._judge(part.answered(), reply)
+                if failure is not None:
+                    part.stop()
         except ConnectionLostError as error:
+            reached = part.reached()
             raise failure or connection_lost(self.script.file, reached, str(error)) from error
         if failure is not None:
             raise failure
@@ -218,10 +258,10 @@ class Execution:
             return transaction_ended(self.script.file, statement.number if statement else 0)
         return None
 
-    def _copy(self, statement: Statement, data: str) -> None:
+    def _copy(self, statement: Statement) -> None:
         self.watch.on_statement(statement)
         try:
-            error = self.session.copy_in(statement.text, [data.encode()])
+            error = self.session.copy_in(statement.text, statement.copy_data or ())
         except ConnectionLostError as lost:
             raise connection_lost(self.script.file, statement, str(lost)) from lost
         if error is not None:

@@ -8,7 +8,7 @@ from typing import Final
 from dbmigrate.api.failure import failure_of
 from dbmigrate.errors import DbmigrateError, Location, MigrationFailedError, RefusedError
 from dbmigrate.migrations.source import MigrationFile
-from dbmigrate.migrations.statements import Statement, excerpt
+from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres.advice import advice_for
 from dbmigrate.postgres.session import ServerError
 
@@ -30,11 +30,10 @@ def is_transient(sqlstate: str) -> bool:
 
 def place(file: MigrationFile, statement: Statement | None, character: int = 0) -> Location:
     """Where a statement stands, or a character of it (from 1; 0 for its beginning)."""
-    shown = file.path or file.file
     if statement is None:
-        return Location(shown)
+        return Location(file.shown)
     line, column = statement.locate(max(character, 1))
-    return Location(shown, line, column, excerpt(file.sql, line, column))
+    return Location(file.shown, line, column, file.excerpt(line, column))
 
 
 def statement_failed(

@@ -18,6 +18,7 @@ from dbmigrate import __version__
 from dbmigrate.api.report import Direction, FailedAttempt, MigrationRecord, Notice
 from dbmigrate.errors import DbmigrateError, RefusedError
 from dbmigrate.migrations.applied import RUN, AppliedMigration
+from dbmigrate.migrations.content import HeldContent
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.bookkeeping import HISTORY, Bookkeeping
@@ -101,7 +102,9 @@ def read_rollbacks(
             )
         version = _version(text)
         shown = f"{file} (as kept in the database)"
-        kept[version] = MigrationFile(version, "rollback", file, data, is_rollback=True, path=shown)
+        kept[version] = MigrationFile(
+            version, "rollback", file, HeldContent(data), is_rollback=True, path=shown
+        )
     return kept
 
 

@@ -6,7 +6,8 @@ server's grammar accepts each statement. Nothing is executed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -14,34 +15,39 @@ from typing import Final
 from dbmigrate.errors import DbmigrateError, Location, SourceError
 from dbmigrate.migrations.directives import Directives, TransactionMode, read_directives
 from dbmigrate.migrations.source import MigrationFile
-from dbmigrate.migrations.statements import Statement, split
+from dbmigrate.migrations.statements import Statement, Statements
 from dbmigrate.postgres.clearing import THEIR_PATH, settings_of
 from dbmigrate.postgres.failures import place
 from dbmigrate.postgres.modes import ModeFinder
-from dbmigrate.postgres.session import SYNC, Batch, Mode, Reply, Request, ServerError, Session
+from dbmigrate.postgres.session import SYNC, Batch, Mode, Request, ServerError, Session
 
 _GRAMMAR: Final = frozenset({"42601"})
 """syntax_error. What the server finds in its catalog (a missing table) is not the grammar's."""
 _SHOWN: Final = 20
+_MOST: Final = 1000
+"""Errors after which no more are looked for: it is no SQL, or another program's."""
 
 # Parsing a SELECT takes a lock on its tables; it must not wait for one.
 _NO_WAITING: Final = Request("set lock_timeout = '20ms'")
+_OPENING: Final = 2
+"""Requests that are answered before those of the first statement."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """A file with its statements, read once."""
+    """A file with its statements."""
 
     file: MigrationFile
 
     @cached_property
-    def statements(self) -> tuple[Statement, ...]:
-        """As psql would split it.
+    def statements(self) -> Statements | tuple[Statement, ...]:
+        """As psql would split it: those of a small file are kept, else each pass reads it again.
 
         Raises:
-            SourceError: it cannot be split.
+            SourceError: it cannot be split; for a large file, only when they are iterated.
         """
-        return tuple(split(self.file.sql, self.file.path or self.file.file))
+        statements = Statements(self.file.content, self.file.shown)
+        return tuple(statements) if self.file.content.is_held else statements
 
     @cached_property
     def directives(self) -> Directives:
@@ -50,7 +56,7 @@ class Script:
         Raises:
             SourceError: the header is not valid.
         """
-        return read_directives(self.file.sql, self.file.path or self.file.file)
+        return read_directives(self.file.head, self.file.shown)
 
     @cached_property
     def modes(self) -> ModeFinder:
@@ -89,15 +95,25 @@ def check_syntax(session: Session, scripts: Sequence[Script]) -> None:
         SourceError: code SyntaxError; all that were found are in its message.
     """
     _check_settings(session, scripts)
-    statements = [(script, each) for script in scripts for each in script.statements]
-    requests: list[Request] = [_NO_WAITING, THEIR_PATH, SYNC]
-    for _, statement in statements:
-        requests += (Request(statement.text, mode=Mode.PARSE), SYNC)
-    requests += (session.restore, SYNC)
     problems: list[DbmigrateError] = []
-    for reply in session.run(requests, Batch()):
+    waiting: deque[tuple[Script, Statement]] = deque()
+
+    def requests() -> Iterator[Request]:
+        yield from (_NO_WAITING, THEIR_PATH, SYNC)
+        for script in scripts:
+            for statement in script.statements:
+                if len(problems) >= _MOST:
+                    break
+                waiting.append((script, statement))
+                yield Request(statement.text, mode=Mode.PARSE)
+                yield SYNC
+        yield from (session.restore, SYNC)
+
+    for reply in session.run(requests(), Batch()):
+        if reply.number < _OPENING or not waiting:
+            continue
+        script, statement = waiting.popleft()
         if reply.error is not None and reply.error.sqlstate in _GRAMMAR:
-            script, statement = statements[_index(reply)]
             problems.append(_syntax_error(script.file, statement, reply.error))
     if problems:
         raise _all_of(problems)
@@ -120,10 +136,6 @@ def _check_settings(session: Session, scripts: Sequence[Script]) -> None:
                     hint=error.hint or "known are transaction, after, and the server's parameters",
                     location=where,
                 )
-
-
-def _index(reply: Reply) -> int:
-    return (reply.number - 3) // 2
 
 
 def _syntax_error(file: MigrationFile, statement: Statement, error: ServerError) -> SourceError:

@@ -193,7 +193,7 @@ class Stepwise:
 
     def _copy(self, statement: Statement) -> None:
         try:
-            error = self.session.copy_in(statement.text, [(statement.copy_data or "").encode()])
+            error = self.session.copy_in(statement.text, statement.copy_data or ())
         except ConnectionLostError as lost:
             raise cut_off(self.file, statement, str(lost)) from lost
         if error is not None:

@@ -6,6 +6,7 @@ from dbmigrate.api.lint import LintLevel
 from dbmigrate.lint.check import lint_files
 from dbmigrate.lint.policy import Policy
 from dbmigrate.lint.squawk import find
+from dbmigrate.migrations.content import HeldContent
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.migrations.version import Version
 
@@ -26,7 +27,9 @@ def file():
         number += 1
         data = sql if isinstance(sql, bytes) else sql.encode()
         version, name = Version(1, number, 0), f"v1.{number}.0_x.sql"
-        return MigrationFile(version, "x", name, data, is_rollback, f"migrations/{name}")
+        return MigrationFile(
+            version, "x", name, HeldContent(data), is_rollback, f"migrations/{name}"
+        )
 
     return make
 

@@ -1,6 +1,7 @@
 """Sources and histories for tests of what is decided from them."""
 
 from dbmigrate.migrations.applied import AppliedMigration
+from dbmigrate.migrations.content import HeldContent
 from dbmigrate.migrations.source import MigrationFile, assemble
 from dbmigrate.migrations.version import Version
 
@@ -13,7 +14,7 @@ def file(version, text="select 1;", *, rollback=False, name=None):
         Version.parse(version),
         name,
         f"{folder}v{version}_{name}.sql",
-        text if isinstance(text, bytes) else text.encode(),
+        HeldContent(text if isinstance(text, bytes) else text.encode()),
         is_rollback=rollback,
     )
 

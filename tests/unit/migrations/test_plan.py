@@ -8,6 +8,7 @@ from tests.unit.migrations.histories import applied, file, source_of, versions_o
 from dbmigrate.api.report import Direction
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.applied import newest, pending
+from dbmigrate.migrations.content import HeldContent
 from dbmigrate.migrations.plan import ZERO, plan_forward, plan_rollback, plan_to
 from dbmigrate.migrations.version import Version
 
@@ -212,7 +213,9 @@ def test_the_hash_changes_with_all_that_matters():
         dataclasses.replace(one, to_version=Version(9, 0, 0)),
         dataclasses.replace(one, steps=(step,)),
         dataclasses.replace(one, steps=(other, step)),
-        dataclasses.replace(one, steps=(dataclasses.replace(step, data=b"x"), other)),
+        dataclasses.replace(
+            one, steps=(dataclasses.replace(step, content=HeldContent(b"x")), other)
+        ),
         dataclasses.replace(
             one, steps=(dataclasses.replace(step, version=Version(1, 0, 1)), other)
         ),

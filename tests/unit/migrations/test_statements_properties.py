@@ -64,8 +64,9 @@ def _gaps(script: str, statements: list[Statement]) -> list[str]:
         if each.copy_data is not None:
             begin = script.index("\n", here) + 1
             gaps.append(script[here:begin])
-            assert script.startswith(each.copy_data + "\\.", begin)
-            here = begin + len(each.copy_data) + 2
+            data = b"".join(each.copy_data).decode()
+            assert script.startswith(data + "\\.", begin)
+            here = begin + len(data) + 2
     return [*gaps, script[here:]]
 
 

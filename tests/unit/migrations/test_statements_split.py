@@ -210,7 +210,7 @@ COPIES = {
 def test_copy_data(script: str, data: str) -> None:
     """The data belongs to the COPY statement, and the next statement follows it."""
     copy, after = split(f"{script}\nselect 1;")
-    assert copy.copy_data == data
+    assert copy.copy_data == (data.encode(),)
     assert after.text == "select 1"
     assert after.line == script.count("\n") + 2
 
@@ -218,7 +218,7 @@ def test_copy_data(script: str, data: str) -> None:
 def test_copy_data_at_the_end_of_the_file() -> None:
     """The last line needs no line break."""
     (copy,) = split("COPY t FROM stdin;\n1\n\\.")
-    assert copy.copy_data == "1\n"
+    assert copy.copy_data == (b"1\n",)
 
 
 @pytest.mark.parametrize(
@@ -245,4 +245,4 @@ def test_every_copy_of_a_dump() -> None:
     """Two COPYs in a row keep their own data and places."""
     script = "COPY a FROM stdin;\n1\n\\.\n\n\nCOPY b FROM stdin;\n2\n\\.\n"
     found = [(each.line, each.copy_data) for each in split(script)]
-    assert found == [(1, "1\n"), (6, "2\n")]
+    assert found == [(1, (b"1\n",)), (6, (b"2\n",))]

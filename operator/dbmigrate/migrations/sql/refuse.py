@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NoReturn
 
-from dbmigrate.errors import Location, SourceError
-from dbmigrate.migrations.sql.text import excerpt, position
+from dbmigrate.migrations.sql.window import IncompleteError, Window
 
 _COMMAND: Final = re.compile(r"\\(?:[A-Za-z_]+|.)?")
 _FILES: Final = "put that file's statements here, or make it a migration of its own"
@@ -33,18 +32,19 @@ _ADVICE: Final = {
 def refuse(  # noqa: PLR0913 -- a place has three parts, and so has what is said about it
     script: str, filename: str, offset: int, message: str, *, code: str, hint: str
 ) -> NoReturn:
-    """Raise a SourceError for the place at `offset`."""
-    line, column = position(script, offset)
-    location = Location(filename, line, column, excerpt(script, line, column))
-    place = str(location) if filename else f"line {line}, column {column}"
-    raise SourceError(f"{place}: {message}", code=code, hint=hint, location=location)
+    """Raise a SourceError for the place at `offset` of a whole script."""
+    Window(filename, script).refuse(offset, message, code=code, hint=hint)
 
 
-def refuse_open(script: str, filename: str, offset: int, what: str) -> NoReturn:
-    """Refuse what begins at `offset` and is never closed."""
-    refuse(
-        script,
-        filename,
+def refuse_open(window: Window, offset: int, what: str) -> NoReturn:
+    """Refuse what begins at `offset` and is never closed.
+
+    Raises:
+        IncompleteError: it may be closed behind the window.
+    """
+    if not window.is_last:
+        raise IncompleteError
+    window.refuse(
         offset,
         f"the {what} that begins here is never closed",
         code="Unterminated",
@@ -52,13 +52,11 @@ def refuse_open(script: str, filename: str, offset: int, what: str) -> NoReturn:
     )
 
 
-def refuse_command(script: str, filename: str, offset: int) -> NoReturn:
+def refuse_command(window: Window, offset: int) -> NoReturn:
     """Refuse the backslash command at `offset`: psql would run it, the server does not know it."""
-    match = _COMMAND.match(script, offset)
+    match = _COMMAND.match(window.text, offset)
     command = (match[0] if match else "\\").rstrip()
-    refuse(
-        script,
-        filename,
+    window.refuse(
         offset,
         f"{command} is a command of psql, not SQL",
         code="BackslashCommand",

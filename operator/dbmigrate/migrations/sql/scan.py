@@ -15,6 +15,7 @@ from typing import Final
 
 from dbmigrate.migrations.sql import tokens as lex
 from dbmigrate.migrations.sql.refuse import refuse_command, refuse_open
+from dbmigrate.migrations.sql.window import IncompleteError, Window
 
 # What cannot end a statement is skipped by one match. A quote behind an E stops it (it may open
 # an escape string), so do comments at the top level (one may stand last, and is then no part of
@@ -36,14 +37,14 @@ _QUOTES: Final = {"'": "string", '"': "quoted identifier", "$": "dollar-quoted s
 
 
 class Scanner:
-    """Finds ends in one script.
+    """Finds ends in one script, of which it sees a window.
 
-    Every method raises SourceError for what is never closed and for backslash commands.
+    Every method raises SourceError for what is never closed and for backslash commands, and
+    IncompleteError for what does not end within the window.
     """
 
-    def __init__(self, script: str, filename: str) -> None:
-        self.script = script
-        self.filename = filename
+    def __init__(self, window: Window) -> None:
+        self.window = window
 
     def end_of_statement(self, start: int, *, is_routine: bool) -> tuple[int, int]:
         """Where the statement's text ends (whitespace aside), and where to go on behind it.
@@ -52,7 +53,7 @@ class Scanner:
             start: the offset of its first token.
             is_routine: it may hold a ``BEGIN ATOMIC`` body, so that its words matter.
         """
-        script = self.script
+        script = self.window.text
         skip = (_SKIP_TO_WORD if is_routine else _SKIP).match
         nesting = _Nesting(script)
         comments = (start, start)  # those that follow the last token
@@ -72,27 +73,30 @@ class Scanner:
                 begin = at if script[comments[1] : at].strip(lex.SPACE) else comments[0]
                 comments = (begin, end)
             elif first == "\\":
-                refuse_command(script, self.filename, at)
+                refuse_command(self.window, at)
             else:
                 end = lex.end_of(_WORD.match(script, at), at)
                 nesting.word(at, end)
             here = end
+        if not self.window.is_last:
+            raise IncompleteError
         if not nesting.is_closed():
-            refuse_open(script, self.filename, *nesting.innermost())
+            refuse_open(self.window, *nesting.innermost())
         return _before(script, comments, len(script)), len(script)
 
     def comment(self, start: int) -> int:
         """Where the comment at `start` ends."""
-        end = lex.end_of_comment(self.script, start)
+        end = lex.end_of_comment(self.window.text, start)
         if end == lex.UNTERMINATED:
-            refuse_open(self.script, self.filename, start, "comment")
+            refuse_open(self.window, start, "comment")
         return end
 
     def quoted(self, start: int, floor: int) -> int:
         """Where the quoted thing at `start` ends; no token before `floor` reaches beyond it."""
-        end = lex.end_of_quoted(self.script, start, floor)
+        script = self.window.text
+        end = lex.end_of_quoted(script, start, floor)
         if end == lex.UNTERMINATED:
-            refuse_open(self.script, self.filename, start, _QUOTES[self.script[start]])
+            refuse_open(self.window, start, _QUOTES[script[start]])
         return end
 
 

@@ -9,15 +9,16 @@ never closed, and strings that are switched to another reading.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, NoReturn
 
 from dbmigrate.migrations.sql import tokens as lex
-from dbmigrate.migrations.sql.refuse import refuse
 from dbmigrate.migrations.sql.scan import Scanner
 from dbmigrate.migrations.sql.text import position
+from dbmigrate.migrations.sql.window import IncompleteError, Readable, Window
 
 _BETWEEN: Final = re.compile(rf"(?:[{lex.SPACE};]++|--[^\n\r]*+)*+")
 _RESTRICT: Final = re.compile(r"\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t\r]*(?=\n|\Z)")
@@ -47,8 +48,11 @@ class Statement:
     """The first token's line, from 1."""
     column: int
     """The first token's column, from 1, in characters."""
-    copy_data: str | None = None
-    """What ``COPY … FROM stdin`` is to be sent; None for every other statement."""
+    copy_data: Iterable[bytes] | None = None
+    """What ``COPY … FROM stdin`` is to be sent, in parts; None for every other statement.
+
+    Much of it is read when it is iterated, and raises RefusedError (SourceChanged) where the
+    file does."""
 
     def locate(self, character: int) -> tuple[int, int]:
         """Line and column in the script of a character of `text`.
@@ -64,7 +68,7 @@ def split(script: str, filename: str = "") -> Iterator[Statement]:
     """The statements of a script in order, each as soon as it is found; empty ones are left out.
 
     Args:
-        script: text, as `decode` returns it.
+        script: its text, as `decode` returns it.
         filename: the file's name for messages.
 
     Raises:
@@ -72,95 +76,131 @@ def split(script: str, filename: str = "") -> Iterator[Statement]:
             (``BackslashCommand``), COPY data that cannot be told (``CopyData``), or
             standard_conforming_strings switched off (``NonstandardStrings``).
     """
-    return _Splitter(script, filename).statements()
+    return _Splitter(Window(filename, script)).statements()
+
+
+class Statements:
+    """The statements of one file: read anew each time that they are iterated.
+
+    Args:
+        content: the file.
+        filename: its name for messages.
+    """
+
+    def __init__(self, content: Readable, filename: str) -> None:
+        self.content = content
+        self.filename = filename
+        self._count: int | None = None
+
+    def __iter__(self) -> Iterator[Statement]:
+        """See `split`; also raises RefusedError (SourceChanged) where the file does."""
+        number = 0
+        for statement in _Splitter(Window(self.filename, self.content)).statements():
+            number = statement.number
+            yield statement
+        self._count = number
+
+    def __len__(self) -> int:
+        """How many: known when they have been iterated to their end, else this does it."""
+        if self._count is None:
+            deque(self, maxlen=0)
+        return self._count or 0
 
 
 class _Splitter:
-    def __init__(self, script: str, filename: str) -> None:
-        self.script = script
-        self.filename = filename
-        self.scanner = Scanner(script, filename)
-        self.line = 1
-        self.line_start = 1 if script.startswith("\ufeff") else 0
-        self.counted = self.line_start
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.scanner = Scanner(window)
 
     def statements(self) -> Iterator[Statement]:
+        window = self.window
         number = 0
-        start = self.between(self.line_start)
-        while start < len(self.script):
+        here = window.begin
+        while True:
+            try:
+                start = self.between(here)
+                if start == len(window.text):
+                    break
+                words = self.leading_words(start)
+                end, after = self.scanner.end_of_statement(start, is_routine=_is_routine(words))
+                text = window.text[start:end].rstrip(lex.SPACE)
+                if words[:1] == ["copy"] and is_copy_in(text):
+                    after = self.rest_of_line(after)
+                    is_copy = True
+                else:
+                    is_copy = False
+                    if words[:1] == ["set"] and _switches_strings_off(text):
+                        self.refuse_strings(start)
+            except IncompleteError:
+                here = window.extend(here)
+                continue
             number += 1
-            words = self.leading_words(start)
-            end, after = self.scanner.end_of_statement(start, is_routine=_is_routine(words))
-            text = self.script[start:end].rstrip(lex.SPACE)
-            line, column = self.place(start)
+            line, column = window.place(start)
             data = None
-            if words[:1] == ["copy"] and is_copy_in(text):
+            offset = window.start + start
+            if is_copy:
                 data, after = self.copy_data(start, after)
-            elif words[:1] == ["set"] and _switches_strings_off(text):
-                refuse(
-                    self.script,
-                    self.filename,
-                    start,
-                    "with standard_conforming_strings off, the rest would read differently",
-                    code="NonstandardStrings",
-                    hint="leave it on, and write E'…' where backslashes are escapes",
-                )
-            yield Statement(text, number, start, line, column, data)
-            start = self.between(after)
+            yield Statement(text, number, offset, line, column, data)
+            here = after
 
     def between(self, start: int) -> int:
         """Skip what stands between statements; pg_dump's restrict lines count as nothing."""
-        script = self.script
+        script = self.window.text
         while True:
             start = lex.end_of(_BETWEEN.match(script, start), start)
             if script.startswith("/*", start):
                 start = self.scanner.comment(start)
             elif restrict := _RESTRICT.match(script, start):
                 start = restrict.end()
+            elif start == len(script) and not self.window.is_last:
+                raise IncompleteError
             else:
                 return start
 
     def leading_words(self, start: int) -> list[str]:
         """The first tokens, of those statements alone that are looked at more closely."""
-        if _LEAD.match(self.script, start):
-            return list(islice(lex.tokens(self.script, start), 4))
-        return []
+        script = self.window.text
+        return list(islice(lex.tokens(script, start), 4)) if _LEAD.match(script, start) else []
 
-    def copy_data(self, start: int, after: int) -> tuple[str, int]:
-        """The data of the COPY statement from `start` to `after`, and where to go on."""
-        script = self.script
+    def refuse_strings(self, start: int) -> NoReturn:
+        self.window.refuse(
+            start,
+            "with standard_conforming_strings off, the rest would read differently",
+            code="NonstandardStrings",
+            hint="leave it on, and write E'…' where backslashes are escapes",
+        )
+
+    def rest_of_line(self, after: int) -> int:
+        """Where the data begins of a COPY statement that ends before `after`."""
+        script = self.window.text
         rest = _REST_OF_LINE.match(script, after)
         if rest is None:
-            refuse(
-                script,
-                self.filename,
+            self.window.refuse(
                 after,
                 "the data of COPY … FROM stdin begins on the next line",
                 code="CopyData",
                 hint="end the line behind the semicolon",
             )
-        begin = rest.end()
+        if not self.window.is_last and script[rest.end() - 1] != "\n":
+            raise IncompleteError
+        return rest.end()
+
+    def copy_data(self, start: int, begin: int) -> tuple[Iterable[bytes], int]:
+        """The data that begins there, of the COPY statement at `start`, and where to go on."""
+        script = self.window.text
         # The line break before the data may be that before an end which comes at once.
         end_of_data = _END_OF_DATA.search(script, begin - 1)
-        if end_of_data is None:
-            refuse(
-                script,
-                self.filename,
+        if end_of_data is not None and (self.window.is_last or end_of_data.end() < len(script)):
+            return (script[begin : end_of_data.start() + 1].encode(),), end_of_data.end()
+        found = None if self.window.is_last else self.window.skip_data(begin)
+        if found is None:
+            self.window.refuse(
                 start,
                 "the data of this COPY … FROM stdin has no end: the line \\. is missing",
                 code="CopyData",
                 hint="the file may be cut off; end the data by a line that holds \\. alone",
             )
-        return script[begin : end_of_data.start() + 1], end_of_data.end()
-
-    def place(self, offset: int) -> tuple[int, int]:
-        """Line and column of an offset that is not before the last one asked for."""
-        lines = self.script.count("\n", self.counted, offset)
-        if lines:
-            self.line += lines
-            self.line_start = self.script.rfind("\n", self.counted, offset) + 1
-        self.counted = offset
-        return self.line, offset - self.line_start + 1
+        return found
 
 
 def is_copy_in(text: str) -> bool:
