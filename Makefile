@@ -62,7 +62,7 @@ image: .venv ## Build the image from the Dockerfile
 
 ##@ Now and then
 
-.PHONY: generate format bench bench-operator chaos clean
+.PHONY: generate format bench bench-traffic bench-operator chaos clean
 generate: .venv ## Write the generated files: the CRD and its reference
 	@$(VENV)/python -m dbmigrate.api.crd --write
 	@$(VENV)/python -m dbmigrate.api.reference --write
@@ -74,6 +74,10 @@ format: .venv ## Format and mend what can be mended by itself
 bench: .venv ## Measure the engine beside its peers, and write docs/benchmarks.md
 	@.ci/setup postgres
 	@$(VENV)/python -m tests.bench.engine $(ARGS)
+
+bench-traffic: .venv ## Measure what live traffic feels of a migration, and write docs/benchmarks.md
+	@.ci/setup postgres
+	@$(VENV)/python -m tests.bench.traffic $(ARGS)
 
 bench-operator: .venv ## Measure the operator on the cluster, and write docs/benchmarks.md
 	@$(VENV)/python -m tests.bench.operator $(ARGS)

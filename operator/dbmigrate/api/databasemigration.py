@@ -161,7 +161,7 @@ class Source(ApiModel):
 class Execution(ApiModel):
     """How a run behaves."""
 
-    lock_timeout: Duration = "5s"
+    lock_timeout: Duration = "2s"
     """How long a statement may wait for a lock on a table before its transaction is given up and
     tried again, so that it never queues the application behind itself."""
 

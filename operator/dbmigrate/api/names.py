@@ -107,6 +107,9 @@ NEXT_STEP: dict[str, str] = {
     ),
     Reason.RETRIES_EXHAUSTED: f"Mend the cause, then set the annotation {ANNOTATION_RETRY}.",
     Reason.UNREACHABLE: "It is tried again by itself; check host, credentials and the Secret.",
+    Reason.WAITING_FOR_LOCK: (
+        "It goes on by itself; a session in the way ends by pg_terminate_backend(PID)."
+    ),
     Reason.WAITING_FOR_SOURCE: "Apply the missing ConfigMap; it is noticed by itself.",
     Reason.WAITING_FOR_POD: "kubectl describe pod shows why; it goes on by itself once mended.",
     Reason.JOB_REFUSED: "It is tried again by itself; check quotas and admission policies.",

@@ -167,7 +167,7 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         section=HOW,
         type=Duration(),
         help="How long a statement may wait for a table's lock before its file is tried again.  "
-        "[default: 5s]",
+        "[default: 2s]",
     ),
     _option(
         "--lock-retries",

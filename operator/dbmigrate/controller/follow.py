@@ -8,19 +8,17 @@ first moment: kubelet tells of a started container up to a second late.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import aiohttp
 
-from dbmigrate.api.report import Direction, EventName, RunResult, parse_result
-from dbmigrate.api.status import ProgressStatus
+from dbmigrate.api.report import RunResult, parse_result
 from dbmigrate.controller.kube import NOT_FOUND, Kube, KubeError, core_path
 from dbmigrate.controller.manifests import CONTAINER
 from dbmigrate.controller.observation import LiveProgress
+from dbmigrate.controller.telling import is_same_statement, told_progress
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +28,8 @@ _FIRST_NEWS = 1.0
 """Seconds that a run has to last before the status tells of its progress."""
 _NEXT_NEWS = 2.0
 """Seconds between two progresses in the status."""
+_NEXT_PERCENT = 10.0
+"""Seconds between two that differ in nothing but how far one statement is."""
 _START = 0.3
 """Seconds before which no container runs: sandbox, network and mounts take longer."""
 _EAGER_PAUSE = 0.1
@@ -37,7 +37,6 @@ _EAGER_TRIES = 8
 _GROWTH = 1.5
 _CALM_PAUSE = 5.0
 """Many pods at once start slowly: asking each ten times a second would slow them more."""
-_TEXT_LIMIT = 500
 
 
 @dataclass(slots=True)
@@ -163,68 +162,16 @@ class _Follower:
         progress = told_progress(self.told.progress, line)
         if progress is None or progress == self.told.progress:
             return
-        self.told.progress = progress
+        before, self.told.progress = self.told.progress, progress
+        gap = _NEXT_PERCENT if is_same_statement(before, progress) else _NEXT_NEWS
+        at = max(loop.time(), self.last_news + gap)
+        if self.due is not None and self.due.when() > at:
+            self.due.cancel()
+            self.due = None
         if self.due is None:
-            delay = max(0.0, self.last_news + _NEXT_NEWS - loop.time())
-            self.due = loop.call_later(delay, self._news)
+            self.due = loop.call_at(at, self._news)
 
     def _news(self) -> None:
         self.due = None
         self.last_news = asyncio.get_running_loop().time()
         self.wake(self.namespace, self.resource)
-
-
-def told_progress(  # noqa: PLR0911 -- one for each kind of line
-    before: LiveProgress | None, line: str
-) -> LiveProgress | None:
-    """The progress after one more line of the log; None when the line tells none."""
-    try:
-        data = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(data, dict):
-        return None
-    now = before or LiveProgress(ProgressStatus())
-    event = data.get("event")
-    if event == EventName.WAITING:
-        message = _text(data, "message") or "waiting for a lock"
-        status = now.status.model_copy(update={"message": message})
-        return replace(now, status=status, waiting=message)
-    if event == EventName.PLAN:
-        plan = data.get("plan")
-        return replace(now, direction=_direction(plan), waiting="", status=_free(now.status))
-    if event == EventName.MIGRATION_STARTED:
-        status = ProgressStatus(
-            version=_text(data, "version"),
-            file=_text(data, "file"),
-            number=_number(data, "number"),
-            of=_number(data, "of"),
-            started_at=_text(data, "time"),
-        )
-        return LiveProgress(status, direction=_direction(data))
-    if event == EventName.STATEMENT:
-        statement = _number(data, "number")
-        status = _free(now.status).model_copy(update={"statement": statement})
-        return replace(now, status=status, waiting="")
-    if event == EventName.MIGRATION_COMPLETED:
-        return replace(now, status=_free(now.status), waiting="")
-    return None
-
-
-def _free(status: ProgressStatus) -> ProgressStatus:
-    return status.model_copy(update={"message": None})
-
-
-def _direction(data: Any) -> Direction:
-    back = isinstance(data, dict) and data.get("direction") == Direction.ROLLBACK
-    return Direction.ROLLBACK if back else Direction.FORWARD
-
-
-def _text(data: dict[str, Any], key: str) -> str | None:
-    value = data.get(key)
-    return value[:_TEXT_LIMIT] if isinstance(value, str) else None
-
-
-def _number(data: dict[str, Any], key: str) -> int | None:
-    value = data.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -16,8 +16,10 @@ from typing import Final
 from dbmigrate.errors import DbmigrateError, MigrationFailedError
 from dbmigrate.postgres.failures import LOCK_STATES
 
-LOCK_TIMEOUT: Final = 5.0
-"""Seconds that a statement waits for a lock, unless told otherwise."""
+LOCK_TIMEOUT: Final = 2.0
+"""Seconds that a statement waits for a lock, unless told otherwise. Twice the server's own
+``deadlock_timeout``: only after that does it cancel an autovacuum that is in the way
+(PostgreSQL's proc.c), and with less a migration would never get the lock beside one."""
 RETRIES: Final = 20
 """How often a file is tried again, unless told otherwise."""
 TIME_LIMIT: Final = 300.0

@@ -37,7 +37,7 @@ COMMON = [
     *("--database-secret", "/database", "--history-schema", "public"),
     *("--environment", "production", "--expect-source", DIGEST, "--applied-by", "shop/exams"),
     *("--resource-uid", UID, "--resource-generation", "7", "--wait-lock", "10m"),
-    *("--lock-timeout", "5s", "--lock-retries", "20", "--lock-retry-timeout", "5m"),
+    *("--lock-timeout", "2s", "--lock-retries", "20", "--lock-retry-timeout", "5m"),
     *("--statement-timeout", "0s", "--stop-file", "/podinfo/stop"),
     *("--termination-message", "/dev/termination-log"),
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from dbmigrate.api.names import Phase, Reason
-from dbmigrate.controller.decide import conditions
+from dbmigrate.controller.decide import conditions, news
 from dbmigrate.controller.decide.booking import GRACE, book
 from dbmigrate.controller.decide.jobs import recorded_run
 from dbmigrate.controller.decide.source import inspect
@@ -32,8 +32,11 @@ def decide(observation: Observation) -> Decision:
     source = inspect(observation)
     status, events = book(observation, source)
     work = choose(observation, observation.spec, status, source)
+    status = assemble(observation, observation.spec, status, source, work)
+    if work.job is not None:
+        events += news.of_waiting(observation.status.progress, status.progress, work.job.name)
     return Decision(
-        status=assemble(observation, observation.spec, status, source, work),
+        status=status,
         create=work.plan,
         stop=work.stop,
         delete_jobs=work.delete_jobs,

@@ -9,6 +9,7 @@ from dbmigrate.api.status import (
     FailureStatus,
     IntegrityStatus,
     LintStatus,
+    ProgressStatus,
     RunStatus,
 )
 from dbmigrate.controller.decide import facts
@@ -88,6 +89,27 @@ def of_silence(run: RunStatus, result: RunResult | None) -> list[EventNote]:
     why = result.failure.message if result and result.failure else "its result was lost"
     message = facts.cut(f"the database could not be asked: {why}")
     return [EventNote(EventType.WARNING, "NotVerified", message, run.job)]
+
+
+def of_waiting(
+    before: ProgressStatus | None, now: ProgressStatus | None, job: str
+) -> list[EventNote]:
+    """Whom a run waits for: told once for the same ones, however long and often it waits."""
+    if now is None or not now.blockers or now.message is None:
+        return []
+    who = _who(now)
+    if before is not None and _who(before) == who:
+        return []
+    queries = [
+        f"process {each.pid}: {each.query}" for each in now.blockers if each.pid and each.query
+    ]
+    message = "; ".join([now.message, *queries])
+    key = f"{job}/{'/'.join(who)}"
+    return [EventNote(EventType.WARNING, Reason.WAITING_FOR_LOCK, facts.cut(message), key)]
+
+
+def _who(progress: ProgressStatus) -> list[str]:
+    return sorted(str(each.pid or each.prepared) for each in progress.blockers or ())
 
 
 def of_loss(status: DatabaseMigrationStatus, job: str) -> EventNote:

@@ -168,8 +168,14 @@ def _migrating(
         return in_progress(phase, Reason.WAITING_FOR_LOCK, progress.waiting)
     told = progress.status
     if told.file and told.number and told.of:
-        begin = f"{verb}: {told.file} ({told.number} of {told.of})"
+        begin = f"{verb}: {told.file} ({told.number} of {told.of}){_how_far(told)}"
     return in_progress(phase, Reason.RUNNING, begin)
+
+
+def _how_far(told: ProgressStatus) -> str:
+    if told.phase is None:
+        return ""
+    return f", {told.phase}" if told.percent is None else f", {told.phase}, {told.percent} %"
 
 
 def _direction(spec: DatabaseMigrationSpec, status: DatabaseMigrationStatus, work: Work) -> Phase:
