@@ -91,7 +91,8 @@ def _failure(
     if failure is None or result["outcome"] == "Interrupted":
         return []
     found = []
-    if not failure.get("transient") and not actions & _FOR_PEOPLE:
+    is_taken = failure["code"] == "LockLost" and actions & {Action.THIEF, Action.RACE}
+    if not failure.get("transient") and not is_taken and not actions & _FOR_PEOPLE:
         found.append(f"a person is asked for {failure['code']}: {failure['message']}")
     version = failure.get("version")
     is_undone = "undone" in failure["message"] + failure.get("hint", "")

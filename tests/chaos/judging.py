@@ -7,14 +7,14 @@ transaction's view, so it must agree at every moment, also while a runner works.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import psycopg
 
-from tests.chaos.sources import FORWARD, File
+from tests.chaos.sources import FORWARD, ROLLBACK, File
 
 
 class Kind(StrEnum):
@@ -62,7 +62,10 @@ class Snapshot:
     """Version, direction and step of each effect, oldest first."""
     history: tuple[Row, ...]
     counters: Mapping[str, int]
-    tables: frozenset[str]
+    objects: frozenset[str]
+    """Tables and valid indexes of schema public that are the migrations' own."""
+    kept: Mapping[str, int]
+    """By version, how many tables its rollbacks kept."""
 
     @property
     def live(self) -> dict[str, str]:
@@ -90,56 +93,103 @@ def observe(connection: psycopg.Connection) -> Snapshot:
     """Take a snapshot; the connection is in autocommit."""
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
-        tables = frozenset(
-            name
-            for (name,) in connection.execute(
-                "select relname from pg_class"
-                " where relnamespace = 'public'::regnamespace and relkind = 'r'"
-            )
-        )
-        rows = []
-        if "schema_migrations" in tables:
+        names = connection.execute("""
+            select c.relname from pg_class as c left join pg_index as i on i.indexrelid = c.oid
+            where c.relnamespace = 'public'::regnamespace
+                and (c.relkind in ('r', 'p') or i.indisvalid and not i.indisprimary)
+        """).fetchall()
+        objects = frozenset(name for (name,) in names)
+        rows, kept = [], []
+        if "schema_migrations" in objects:
             rows = connection.execute(
                 "select version, migration_type, status, checksum"
                 " from public.schema_migrations order by id"
+            ).fetchall()
+            kept = connection.execute(
+                "select rollback_version, count(distinct set_id) from public.rollback_data_log"
+                " where kind = 'table' group by rollback_version"
             ).fetchall()
         log = connection.execute("select version, direction, step from chaos.log order by id")
         return Snapshot(
             tuple(log.fetchall()),
             tuple(Row(*row) for row in rows),
             dict(connection.execute("select version, n from chaos.counter").fetchall()),
-            tables,
+            frozenset(name for name in objects if name.startswith(("t_", "i_"))),
+            dict(kept),
         )
 
 
-def judge(snapshot: Snapshot, files: Mapping[str, File]) -> list[Violation]:
+def unfinished(snapshot: Snapshot, files: Mapping[str, File]) -> File | None:
+    """The file that runs by statement and of which a beginning is there without its row."""
+    expected = _expected(snapshot, files)
+    tail = snapshot.log[len(expected) :]
+    if not tail or list(snapshot.log[: len(expected)]) != expected:
+        return None
+    for file in files.values():
+        steps = [(file.version, file.direction, step) for step in file.steps]
+        if file.by_statement and list(tail) == steps[: len(tail)]:
+            return file
+    return None
+
+
+def _expected(snapshot: Snapshot, files: Mapping[str, File]) -> list[tuple[str, str, str]]:
+    expected: list[tuple[str, str, str]] = []
+    for row in snapshot.history:
+        file = files.get(row.checksum)
+        if row.status != "failed" and file is not None:
+            expected += [(file.version, file.direction, step) for step in file.steps]
+    return expected
+
+
+def judge(snapshot: Snapshot, files: Mapping[str, File], *, keep: bool) -> list[Violation]:
     """What is wrong with a snapshot.
 
     Args:
         snapshot: taken at any moment.
         files: by checksum, every file that ever was in the source.
+        keep: rollbacks keep the tables that they drop.
     """
-    expected: list[tuple[str, str, str]] = []
     for row in snapshot.history:
+        file = files.get(row.checksum)
         if row.status == "failed":
             continue
-        file = files.get(row.checksum)
         if file is None or (file.version, file.direction) != (row.version, row.direction):
             return [Violation(Kind.UNTRUE, f"the history has a checksum that no file had: {row}")]
-        expected += [(file.version, file.direction, step) for step in file.steps]
-    found = _compare(expected, list(snapshot.log))
+    begun = unfinished(snapshot, files)
+    log = list(snapshot.log)
+    expected = _expected(snapshot, files)
+    found = _compare(expected, log[: len(expected)] if begun else log)
     live = {version: files[checksum] for version, checksum in snapshot.live.items()}
+    if begun is not None:  # what there is of it beside the log is judged when it is whole
+        live.pop(begun.version, None)
+    found += _counters(snapshot, live, begun)
+    wanted = {name for file in live.values() for name in file.objects}
+    own = f"_{begun.version.replace('.', '_')}_" if begun else "none"
+    made = {name for name in snapshot.objects if own not in name}
+    if made != wanted:
+        kind = Kind.UNSEEN if made - wanted else Kind.LOST
+        found.append(Violation(kind, f"objects {sorted(made)}, not {sorted(wanted)}"))
+    return found + (_kept(snapshot, files) if keep else [])
+
+
+def _counters(
+    snapshot: Snapshot, live: Mapping[str, File], begun: File | None
+) -> Iterator[Violation]:
     for version, number in snapshot.counters.items():
         wanted = 1 if version in live else 0
-        if number != wanted:
+        if number != wanted and not (begun and version == begun.version):
             kind = Kind.DOUBLE if number > wanted else Kind.LOST
-            found.append(Violation(kind, f"{version}: its counter is {number}, not {wanted}"))
-    made = {name for name in snapshot.tables if name.startswith("t_")}
-    wanted_tables = {name for file in live.values() for name in file.objects}
-    if made != wanted_tables:
-        kind = Kind.UNSEEN if made - wanted_tables else Kind.LOST
-        found.append(Violation(kind, f"tables {sorted(made)}, not {sorted(wanted_tables)}"))
-    return found
+            yield Violation(kind, f"{version}: its counter is {number}, not {wanted}")
+
+
+def _kept(snapshot: Snapshot, files: Mapping[str, File]) -> list[Violation]:
+    lost = Counter[str]()
+    for row in snapshot.history:
+        if row.direction == ROLLBACK and row.status != "failed":
+            lost[row.version] += files[row.checksum].filled
+    if +lost == +Counter(snapshot.kept):
+        return []
+    return [Violation(Kind.LOST, f"rollbacks kept {snapshot.kept}, and lost {lost}")]
 
 
 def _compare(
@@ -172,6 +222,10 @@ def leftovers(connection: psycopg.Connection) -> list[Violation]:
         " and database = (select oid from pg_database where datname = current_database())",
         "prepared transactions": "select gid from pg_prepared_xacts",
         "invalid indexes": "select indexrelid::regclass from pg_index where not indisvalid",
+        "partitions": "select inhrelid::regclass from pg_inherits where inhparent in"
+        " (select oid from pg_class where relkind = 'p')",
+        "entries of the ledger": "select * from public.migration_statements"
+        " where closed_at is null",
         "rows of migration_locks": "select locked_by from public.migration_locks",
     }
     found = {name: connection.execute(query).fetchall() for name, query in queries.items()}

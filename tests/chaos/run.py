@@ -147,7 +147,8 @@ class Run:
     def _start(self, port: int, clock: str | None) -> None:
         uri = f"postgresql://postgres@127.0.0.1:{port}/{self.stage.name}"
         source = ("--database", uri, "--source", str(self.stage.folder))
-        arguments = [*self.attempt.command, *_OPTIONS, *source]
+        keep = () if self.stage.keep or self.attempt.command == ("up",) else ("--keep-data", "off")
+        arguments = [*self.attempt.command, *keep, *_OPTIONS, *source]
         folder = self.folder / str(len(self.runners))
         self.runners.append(Runner(arguments, folder, clock))
 

@@ -23,6 +23,7 @@ PREPARATION: Final = """
 """
 """What the judge needs in a trial's database, before any migration."""
 
+_SHARE_BY_STATEMENT: Final = 0.25
 FORWARD: Final = "forward"
 ROLLBACK: Final = "rollback"
 
@@ -38,8 +39,12 @@ class File:
     sql: str
     steps: tuple[str, ...]
     """The rows of `chaos.log` that it leaves, in order."""
-    objects: tuple[str, ...]
-    """The tables of schema public that are there while the version is applied."""
+    objects: frozenset[str]
+    """The tables and indexes of schema public that are there while the version is applied."""
+    filled: int
+    """How many of these tables hold rows."""
+    by_statement: bool
+    """It is not one transaction: cut off, a beginning of its steps is there."""
 
     @property
     def checksum(self) -> str:
@@ -71,7 +76,10 @@ class _Writing:
         self.statements: list[str] = []
         self.steps: list[str] = []
         self.tables: list[str] = []
+        self.indexes: list[str] = []
+        self.detached: tuple[str, ...] = ()
         self.functions: list[str] = []
+        self.by_statement = False
 
     @property
     def suffix(self) -> str:
@@ -139,6 +147,39 @@ def _function(file: _Writing) -> None:
     file.add(f"select public.{name}();")
 
 
+def _index(file: _Writing) -> None:
+    """In statement mode alone: an index, built and perhaps more, beside everything else."""
+    if not file.tables:
+        _table(file)
+    name = f"i_{file.suffix}"
+    unique = file.random.choice(("", "unique "))
+    condition = file.random.choice(("", "", "if not exists "))
+    table = file.random.choice(file.tables)
+    file.add(f"create {unique}index concurrently {condition}{name} on public.{table} (id, label);")
+    match file.random.choice(("keep", "keep", "reindex", "drop")):
+        case "reindex":
+            file.add(f"reindex index concurrently public.{name};")
+        case "drop":
+            file.add(f"drop index concurrently public.{name};")
+            return
+        case _:
+            pass
+    file.indexes.append(name)
+
+
+def _vacuum(file: _Writing) -> None:
+    if file.tables:
+        file.add(f"vacuum (analyze) public.{file.random.choice(file.tables)};")
+
+
+def _detach(file: _Writing) -> None:
+    name = f"t_{file.suffix}"
+    file.add(f"create table public.{name} (id int) partition by range (id);")
+    file.add(f"create table public.{name}_p partition of public.{name} for values from (0) to (9);")
+    file.add(f"alter table public.{name} detach partition public.{name}_p concurrently;")
+    file.detached += (name, f"{name}_p")
+
+
 def _sleep(file: _Writing) -> None:
     file.add(f"select pg_catalog.pg_sleep({file.random.choice((0.002, 0.01, 0.03))});")
 
@@ -147,19 +188,21 @@ def _unlock(file: _Writing) -> None:
     file.add("select pg_catalog.pg_advisory_unlock_all();")
 
 
+_SETTINGS: Final = (
+    "set synchronous_commit = off;",
+    "set local synchronous_commit = off;",
+    "set search_path = '';",
+    "set session_replication_role = replica;",
+    "set statement_timeout = '20s'; set application_name = 'somebody else';",
+    "reset all;",
+    "discard temp; discard sequences;",
+)
+_TEMPORARY: Final = "create temp table if not exists schema_migrations (id int);"
+
+
 def _setting(file: _Writing) -> None:
-    file.add(
-        file.random.choice((
-            "set synchronous_commit = off;",
-            "set local synchronous_commit = off;",
-            "set search_path = '';",
-            "set session_replication_role = replica;",
-            "set statement_timeout = '20s'; set application_name = 'somebody else';",
-            "reset all;",
-            "discard temp; discard sequences;",
-            "create temp table if not exists schema_migrations (id int);",
-        ))
-    )  # fmt: skip
+    choices = _SETTINGS if file.by_statement else (*_SETTINGS, _TEMPORARY)
+    file.add(file.random.choice(choices))
 
 
 _KINDS: Final[tuple[tuple[Callable[[_Writing], None], int], ...]] = (
@@ -172,43 +215,71 @@ _KINDS: Final[tuple[tuple[Callable[[_Writing], None], int], ...]] = (
     (_unlock, 1),
     (_setting, 2),
 )
+_BY_STATEMENT: Final = ((_index, 6), (_vacuum, 2), (_detach, 2))
+_HEADER: Final = "-- dbmigrate: transaction=statement"
 
 
-def make_source(random: Random) -> tuple[Migration, ...]:
-    """A few versions, oldest first."""
+def make_source(random: Random, *, keep: bool) -> tuple[Migration, ...]:
+    """A few versions, oldest first.
+
+    Args:
+        random: decides all.
+        keep: rollbacks are tried first, so that none may run by statement.
+    """
     numbers = range(1, random.randint(2, 6) + 1)
-    return tuple(make_migration(random, f"1.{number}.0") for number in numbers)
+    return tuple(make_migration(random, f"1.{number}.0", keep=keep) for number in numbers)
 
 
-def make_migration(random: Random, version: str, variant: str = "") -> Migration:
+def make_migration(random: Random, version: str, *, keep: bool, variant: str = "") -> Migration:
     """One version; another variant of it is another text with other steps."""
     file = _Writing(random, version, FORWARD, variant)
-    file.count(1)
+    file.by_statement = random.random() < _SHARE_BY_STATEMENT
+    if file.by_statement:
+        file.add(_HEADER)
     _insert(file)
-    kinds = [kind for kind, weight in _KINDS for _ in range(weight)]
-    for _ in range(random.randint(0, 6)):
-        random.choice(kinds)(file)
+    file.count(1)
+    kinds = _KINDS + (_BY_STATEMENT if file.by_statement else ())
+    drawn = random.choices(
+        [kind for kind, _ in kinds], [weight for _, weight in kinds], k=random.randint(0, 6)
+    )
+    for kind in drawn:
+        kind(file)
+    if {_index, _detach} & set(drawn) and random.random() < 0.7:
+        file.statements.remove(_HEADER)  # the statements say it by themselves
     return Migration(
         _file(file, f"v{version}_chaos.sql"),
-        _file(_back(file), f"rollbacks/v{version}_rollback.sql"),
+        _file(_back(file, keep=keep), f"rollbacks/v{version}_rollback.sql"),
     )
 
 
-def _back(forward: _Writing) -> _Writing:
-    file = _Writing(forward.random, forward.version, ROLLBACK, forward.variant)
-    file.tables = forward.tables
-    file.count(-1)
+def _back(forward: _Writing, *, keep: bool) -> _Writing:
+    random = forward.random
+    file = _Writing(random, forward.version, ROLLBACK, forward.variant)
+    file.by_statement = not keep and random.random() < _SHARE_BY_STATEMENT
+    if file.by_statement:
+        file.add(_HEADER)
     _insert(file)
+    file.count(-1)
+    for name in forward.indexes:
+        file.add(f"drop index {'concurrently ' * file.by_statement}public.{name};")
     for name in reversed(forward.functions):
         file.add(f"drop function public.{name}();")
-    for name in reversed(forward.tables):
+    for name in (*reversed(forward.tables), *forward.detached):
         file.add(f"drop table public.{name};")
-    for kind in forward.random.sample((_insert, _sleep, _do_block, _copy), 2):
+    for kind in random.sample((_insert, _sleep, _do_block, _copy), 2):
         kind(file)
+    file.tables, file.indexes, file.detached = forward.tables, forward.indexes, forward.detached
     return file
 
 
 def _file(written: _Writing, path: str) -> File:
-    text = "\n".join(written.statements) + "\n"
-    steps, tables = tuple(written.steps), tuple(written.tables)
-    return File(written.version, written.direction, path, text, steps, tables)
+    return File(
+        written.version,
+        written.direction,
+        path,
+        "\n".join(written.statements) + "\n",
+        tuple(written.steps),
+        frozenset((*written.tables, *written.indexes, *written.detached)),
+        len(written.tables),
+        written.by_statement,
+    )

@@ -18,7 +18,7 @@ from typing import Final
 
 import psycopg
 
-from tests.chaos.judging import Snapshot, observe
+from tests.chaos.judging import Snapshot, observe, unfinished
 from tests.chaos.sources import PREPARATION, File, Migration, make_migration
 from tests.postgres.servers import Server
 
@@ -41,9 +41,11 @@ _SESSIONS: Final = f"""
 class Stage:
     """Made for one trial; `close` drops the database."""
 
-    def __init__(self, server: Server, folder: Path, name: str) -> None:
+    def __init__(self, server: Server, folder: Path, name: str, *, keep: bool) -> None:
         self.server = server
         self.name = name
+        self.keep = keep
+        """Whether rollbacks keep what they lose."""
         self.folder = folder / "migrations"
         (self.folder / "rollbacks").mkdir(parents=True)
         self.files: dict[str, File] = {}
@@ -90,11 +92,11 @@ class Stage:
         self.current[migration.version] = migration
         for file in (migration.forward, migration.rollback):
             self.files[file.checksum] = file
+            self._variants[file.checksum] = migration
             path = self.folder / file.path
             new = path.with_suffix(".new")
             new.write_text(file.sql)
             new.replace(path)
-        self._variants[migration.forward.checksum] = migration
 
     def edit(self, random: Random, count: int) -> None:
         """Change, add and take away some files."""
@@ -102,9 +104,11 @@ class Stage:
             version = random.choice(list(self.current))
             match random.choice(("change", "change", "add", "remove")):
                 case "change":
-                    self.put(make_migration(random, version, variant=f"~{len(self.files)}"))
+                    variant = f"~{len(self.files)}"
+                    self.put(make_migration(random, version, keep=self.keep, variant=variant))
                 case "add":
-                    self.put(make_migration(random, f"1.{len(self.current) + 1}.0"))
+                    newest = f"1.{len(self.current) + 1}.0"
+                    self.put(make_migration(random, newest, keep=self.keep))
                 case _ if len(self.current) > 1:
                     gone = self.current.pop(version)
                     for file in (gone.forward, gone.rollback):
@@ -112,11 +116,14 @@ class Stage:
                 case _:
                     pass
 
-    def mend(self, live: dict[str, str]) -> None:
+    def mend(self, snapshot: Snapshot) -> None:
         """Make the folder hold what is applied, as a person does whose edit was refused."""
-        for version, checksum in live.items():
-            if version not in self.current or self.current[version].forward.checksum != checksum:
-                self.put(self._variants[checksum])
+        begun = unfinished(snapshot, self.files)
+        wanted = {**snapshot.live, **({begun.version: begun.checksum} if begun else {})}
+        for version, checksum in wanted.items():
+            migration = self._variants[checksum]
+            if self.current.get(version) != migration:
+                self.put(migration)
 
     # What is seen
 

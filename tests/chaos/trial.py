@@ -14,15 +14,16 @@ import psycopg
 
 from tests.chaos.claims import check_claims
 from tests.chaos.faults import Action, Fault, Scale, draw_faults
-from tests.chaos.judging import Kind, Snapshot, Violation, judge, leftovers, sessions
+from tests.chaos.judging import Kind, Snapshot, Violation, judge, leftovers, sessions, unfinished
 from tests.chaos.run import Attempt, Run
 from tests.chaos.runners import CLOCKS
-from tests.chaos.sources import make_source
+from tests.chaos.sources import FORWARD, ROLLBACK, File, make_source
 from tests.chaos.stage import Stage
 from tests.postgres.servers import Server
 
 _GONE_WITHIN: Final = 8.0
 """Seconds in which the server process of a dead runner must notice it."""
+_SHARE_KEEPING: Final = 0.6
 _IMPOSSIBLE: Final = frozenset() if CLOCKS else frozenset({Action.CLOCK})
 
 
@@ -49,9 +50,10 @@ def run_trial(seed: int, server: Server, keep: Path | None = None) -> Trial:
     trial = Trial(seed, server.major)
     folder = Path(tempfile.mkdtemp(prefix="dbmigrate-chaos-", dir=server.folder))
     began = time.monotonic()
-    stage = Stage(server, folder, f"chaos_{seed}")
+    random = Random(seed)
+    stage = Stage(server, folder, f"chaos_{seed}", keep=random.random() < _SHARE_KEEPING)
     try:
-        _Running(trial, stage, folder, Random(seed)).run()
+        _Running(trial, stage, folder, random).run()
     finally:
         stage.close()
         trial.seconds = time.monotonic() - began
@@ -71,21 +73,26 @@ class _Running:
         self.random = random
 
     def run(self) -> None:
-        for migration in make_source(self.random):
+        for migration in make_source(self.random, keep=self.stage.keep):
             self.stage.put(migration)
         for number in range(self.random.choice((1, 1, 2, 3))):
             # What is drawn depends on what the faults have left: each round has its own numbers.
             self.random = Random(f"{self.trial.seed}/{number}")
             snapshot = self.see()
             live = set(snapshot.live) if snapshot else set()
-            command = self._command(live)
+            command = self._command(live, self._unfinished(snapshot))
             scale = self._measure(live, self._wanted(command))
             self._attempt(command, draw_faults(self.random, scale, _IMPOSSIBLE))
             if self.trial.violations:
                 return
         self._finish()
 
-    def _command(self, live: set[str]) -> tuple[str, ...]:
+    def _unfinished(self, snapshot: Snapshot | None) -> File | None:
+        return unfinished(snapshot, self.stage.files) if snapshot else None
+
+    def _command(self, live: set[str], begun: File | None) -> tuple[str, ...]:
+        if begun is not None:  # another way is refused, until it is finished
+            return ("up",) if begun.direction == FORWARD else ("to", "0")
         if self.random.random() < (0.8 if live != set(self.stage.current) else 0.1):
             return ("up",)
         return ("to", self.random.choice(["0", *self.stage.current]))
@@ -119,7 +126,8 @@ class _Running:
             with self.stage.connect() as connection:
                 _wait_for_sessions(connection)  # what they still commit is to be known
             last = self.see()
-            self.stage.mend(last.live if last else {})
+            if last is not None:
+                self.stage.mend(last)
 
     def _run(self, attempt: Attempt, faults: tuple[Fault, ...]) -> Run:
         folder = self.folder / f"run-{len(self.trial.attempts)}"
@@ -152,19 +160,27 @@ class _Running:
 
     def _finish(self) -> None:
         """The next run carries on by itself, at its first try."""
-        attempt = Attempt(("up",))
+        begun = self._unfinished(self.see())
+        if begun is not None and begun.direction == ROLLBACK:
+            self._succeed(("to", "0"))
+        if not self.trial.violations:
+            self._succeed(("up",))
+        if not self.trial.violations:
+            with self.stage.connect() as connection:
+                _wait_for_sessions(connection)
+                self.trial.violations += leftovers(connection)
+
+    def _succeed(self, command: tuple[str, ...]) -> None:
+        attempt = Attempt(command)
         self.trial.attempts.append(attempt)
-        wanted = self._wanted(("up",))
+        wanted = self._wanted(command)
         run = self._run(attempt, ())
-        if attempt.ended != "Succeeded":
+        if attempt.ended == "Succeeded":
+            self._judge_claims(run, (), wanted, self.see())
+        else:
             detail = run.ended[0].out[-1500:] if run.ended else ""
             text = f"without any fault: {attempt.ended} after {attempt.seconds:.1f} s: {detail}"
             self.wrong(Kind.STUCK, text)
-            return
-        self._judge_claims(run, (), wanted, self.see())
-        with self.stage.connect() as connection:
-            _wait_for_sessions(connection)
-            self.trial.violations += leftovers(connection)
 
     def see(self) -> Snapshot | None:
         """Look at the database, and judge it."""
@@ -172,7 +188,7 @@ class _Running:
         if snapshot is not None:
             self.trial.observations += 1
             if not self.trial.violations:
-                self.trial.violations += judge(snapshot, self.stage.files)
+                self.trial.violations += judge(snapshot, self.stage.files, keep=self.stage.keep)
         return snapshot
 
     def wrong(self, kind: Kind, text: str) -> None:
