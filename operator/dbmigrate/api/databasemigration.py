@@ -178,6 +178,10 @@ class Execution(ApiModel):
     advisory_lock_timeout: Duration = "10m"
     """How long a run waits for another runner's advisory lock on the same database."""
 
+    transaction: Literal["File", "All"] = "File"
+    """Commit each file by itself, together with its row in the history; or all pending files as
+    one transaction, all of them or none. All refuses files that cannot run in a transaction."""
+
     active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = 86400
     """How long a Job may run before it is ended; its open transaction is then undone."""
 

@@ -88,6 +88,7 @@ def execute(ctx: click.Context, request: Request) -> int:
         settings=settings.server,
         connect_timeout=settings.connect_timeout,
         checks=checks,
+        transaction=common.transaction,
         stop_reason=StopFile(common.stop_file),
         debug_queries=settings.debug_queries,
         rules=settings.rules,

@@ -60,6 +60,7 @@ class Common:
     out_of_order: str | None
     database_ahead: str | None
     expect_source: str | None
+    transaction: str
     stop_file: Path | None
     termination_message: Path | None
     output: str
@@ -209,6 +210,14 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         type=click.Choice([each.value for each in DatabaseAhead]),
         help="What to do about a database with newer versions than the source has.  "
         "[default: refuse]",
+    ),
+    _option(
+        "--transaction",
+        section=HOW,
+        type=click.Choice(["file", "all"]),
+        default="file",
+        show_default=True,
+        help="Commit each file by itself, or all pending files together: all of them or none.",
     ),
     _option(
         "--git-commit",

@@ -240,6 +240,8 @@ def _arguments(owner: Owner, spec: DatabaseMigrationSpec, plan: JobPlan) -> list
     ]
     if plan.action is Action.MIGRATE:
         arguments += _lint(spec.lint)
+    if spec.execution.transaction == "All":
+        arguments += ["--transaction", "all"]
     if spec.source.revision is not None:
         arguments += ["--git-commit", spec.source.revision]
     if spec.integrity_checks and plan.action is not Action.STATUS:

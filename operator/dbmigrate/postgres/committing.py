@@ -34,17 +34,17 @@ def commit(  # noqa: PLR0913 -- the parts of one message
     *,
     opening: tuple[Request, ...],
     proof: Request,
-    row: Request,
+    rows: tuple[Request, ...],
     closing: tuple[Request, ...] = (),
-) -> str:
-    """Write the row and commit; when the file was applied, by the row.
+) -> tuple[str, ...]:
+    """Write the rows and commit; when each file was applied, by its row.
 
     Args:
         session: outside of a transaction if `opening` begins one, else within the file's.
         file: for messages.
         opening: what comes first.
         proof: divides by zero unless the history is the one that was there at the beginning.
-        row: writes the history's row.
+        rows: each writes one row of the history.
         closing: what else belongs to the transaction.
 
     Raises:
@@ -52,16 +52,17 @@ def commit(  # noqa: PLR0913 -- the parts of one message
         RefusedError: LockLost, HistoryReplaced, TransactionEnded.
         MigrationFailedError: the server refused the row or the commit.
     """
-    requests = [*opening, proof, row, *closing, COMMIT, SYNC]
+    requests = [*opening, proof, *rows, *closing, COMMIT, SYNC]
+    first = len(opening) + 1
     errors: list[Reply] = []
     last = Reply(-1)
-    applied_at = ""
+    applied_at = [""] * len(rows)
     try:
         for reply in session.run(requests, Batch(interruptible=False)):
             if reply.error is not None:
                 errors.append(reply)
-            if reply.number == len(opening) + 1 and reply.rows:
-                applied_at = reply.rows[0][0] or ""
+            if reply.rows and first <= reply.number < first + len(rows):
+                applied_at[reply.number - first] = reply.rows[0][0] or ""
             last = reply
     except ConnectionLostError as lost:
         raise CommitInDoubtError(str(lost)) from lost
@@ -76,7 +77,7 @@ def commit(  # noqa: PLR0913 -- the parts of one message
         raise statement_failed(file, None, error)
     if last.tag != "COMMIT":
         raise transaction_ended(file)
-    return applied_at
+    return tuple(applied_at)
 
 
 def _replaced(file: MigrationFile) -> RefusedError:

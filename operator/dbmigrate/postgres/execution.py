@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from psycopg.pq import TransactionStatus
 
@@ -165,11 +165,16 @@ class Execution:
         self.transaction = ""
 
     @property
+    def current(self) -> Self:
+        """What runs: this file."""
+        return self
+
+    @property
     def milliseconds(self) -> int:
         """How long it has run by now."""
         return round((time.monotonic() - self.began) * 1000)
 
-    def run(self) -> Committed:
+    def run(self) -> tuple[Committed, ...]:
         """Run the file and commit it.
 
         Raises:
@@ -180,13 +185,14 @@ class Execution:
             Interrupted: a signal came; the statement was cancelled.
         """
         try:
-            self._statements()
+            self.start()
             return self._commit()
         except (MigrationFailedError, RefusedError):
-            self._undo()
+            self.undo()
             raise
 
-    def _undo(self) -> None:
+    def undo(self) -> None:
+        """Roll the transaction back, if the connection is still there."""
         pgconn = self.session.connection.pgconn
         if self.session.is_alive and pgconn.transaction_status != TransactionStatus.IDLE:
             try:
@@ -194,10 +200,19 @@ class Execution:
             except ConnectionLostError:
                 return  # the server undoes it, and the failure that brought us here matters more
 
-    def _statements(self) -> None:
-        """The first round trip; with a guard there are more."""
+    def _begin(self) -> tuple[Request, ...]:
+        """What precedes the file: a clean session, and its transaction."""
         identify = Request(_BEGIN, (self.history,), keep_rows=True)
-        begin = (*CLEAR, SYNC, BEGIN, identify)
+        return (*CLEAR, SYNC, BEGIN, identify)
+
+    def start(self) -> None:
+        """The first round trip; with a guard there are more.
+
+        Raises:
+            MigrationFailedError, RefusedError, Interrupted: as `run`, and nothing is undone yet.
+        """
+        self.began = time.monotonic()
+        begin = self._begin()
         own = (THEIR_PATH, *self.settings)
         if self.guard is None:
             self._file((*begin, *own))
@@ -267,14 +282,18 @@ class Execution:
         if error is not None:
             raise statement_failed(self.script.file, statement, error)
 
-    def _commit(self) -> Committed:
+    def _commit(self) -> tuple[Committed, ...]:
         """The second round trip, which no signal interrupts."""
         took = self.milliseconds
-        applied_at = commit(
+        (applied_at,) = commit(
             self.session,
             self.script.file,
             opening=(OUR_PATH,),
-            proof=Request(_SAME_TRANSACTION, (self.history, self.transaction)),
-            row=self.write(took),
+            proof=self.proof(),
+            rows=(self.write(took),),
         )
-        return Committed(took, applied_at)
+        return (Committed(took, applied_at),)
+
+    def proof(self) -> Request:
+        """Fails in any transaction but the file's own, or beside another history."""
+        return Request(_SAME_TRANSACTION, (self.history, self.transaction))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -225,6 +225,10 @@ def read_done_part(session: Session, found: Bookkeeping, plan_hash: str) -> Done
         return None
     steps = tuple((_version(version), checksum) for _, version, checksum in rows)
     return DonePart(Direction(rows[0][0]), steps)
+
+
+Write = Callable[[int], Request]
+"""Makes the statement that writes a file's row from the milliseconds that the file took."""
 
 
 _COLUMNS: Final = (

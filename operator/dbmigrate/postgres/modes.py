@@ -50,9 +50,15 @@ class ModeFinder:
             return TransactionMode.STATEMENT
         return TransactionMode.FILE
 
-    def problems(self) -> Iterator[RefusedError]:
-        """What does not go together, each with its place."""
+    def problems(self, *, together: bool = False) -> Iterator[RefusedError]:
+        """What does not go together, each with its place.
+
+        Args:
+            together: all files are to be one transaction.
+        """
         mode = self.mode
+        if together and mode is not TransactionMode.FILE:
+            yield self._not_together(mode)
         for statement, words in self._control:
             if mode is not TransactionMode.OWN:
                 yield self._refused(
@@ -91,6 +97,20 @@ class ModeFinder:
                 "a run that is taken up again would miss it: make an ordinary table and drop it, "
                 "or put what must run outside a transaction into a file of its own",
             )
+
+    def _not_together(self, mode: TransactionMode) -> RefusedError:
+        if self._outside:
+            statement, words = self._outside[0]
+            where, why = place(self.file, statement), f"{words} cannot run inside a transaction"
+        else:
+            where = place(self.file, None)
+            why = f"its header asks for transaction={mode.value}"
+        return RefusedError(
+            f"{where}: {why}, and --transaction all makes all files one",
+            code="NotInTransaction",
+            hint="run without --transaction all, or up to this file first: --target",
+            location=where,
+        )
 
     def _refused(self, statement: Statement, what: str, code: str, hint: str) -> RefusedError:
         where = place(self.file, statement)

@@ -72,14 +72,20 @@ class Script:
         return self.modes.mode
 
 
-def check_kinds(scripts: Sequence[Script]) -> None:
-    """Refuse what does not go with how its file runs, and settings that are not any.
+def check_kinds(scripts: Sequence[Script], *, together: bool = False) -> None:
+    """Refuse what does not go with how its file runs.
+
+    Args:
+        scripts: the files.
+        together: they are to be one transaction.
 
     Raises:
         RefusedError: see `ModeFinder.problems`.
         SourceError: a file cannot be split into statements, or its header is not valid.
     """
-    problems = [problem for script in scripts for problem in script.modes.problems()]
+    problems = [
+        problem for script in scripts for problem in script.modes.problems(together=together)
+    ]
     if problems:
         raise _all_of(problems)
 

@@ -97,6 +97,8 @@ class RunOptions:
     statement_timeout: float = 0.0
     settings: Mapping[str, str] = field(default_factory=dict)
     """Run-time parameters of the server, for each file; its own header rules over them."""
+    transaction: str = "file"
+    """``file``: each file is committed by itself; ``all``: all files are, or none."""
     connect_timeout: float = 10.0
     checks: tuple[IntegrityCheck, ...] = ()
     stop_reason: Callable[[], str | None] = _never

@@ -12,7 +12,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -98,11 +98,16 @@ class Stepwise:
         self.identity = ""
 
     @property
+    def current(self) -> Self:
+        """What runs: this file."""
+        return self
+
+    @property
     def milliseconds(self) -> int:
         """How long it has run by now, earlier runs left out."""
         return round((time.monotonic() - self.began) * 1000)
 
-    def run(self) -> Committed:
+    def run(self) -> tuple[Committed, ...]:
         """Run what is left of the file, and write its history row.
 
         Raises:
@@ -309,14 +314,14 @@ class Stepwise:
         except ConnectionLostError as lost:
             raise cut_off(self.file, statement, str(lost)) from lost
 
-    def _commit(self) -> Committed:
+    def _commit(self) -> tuple[Committed, ...]:
         took = self.milliseconds
-        applied_at = commit(
+        (applied_at,) = commit(
             self.session,
             self.file,
             opening=(BEGIN, LOCK, OUR_PATH),
             proof=Request(_SAME_HISTORY, (self.history, self.identity)),
-            row=self.write(took),
+            rows=(self.write(took),),
             closing=(self.ledger.close(),),
         )
-        return Committed(took, applied_at)
+        return (Committed(took, applied_at),)

@@ -288,3 +288,10 @@ def test_event_has_one_name_whoever_tells_it():
     }
     assert one["metadata"]["name"] in names
     assert len(names) == 2
+
+
+def test_all_files_can_be_asked_for_as_one_transaction():
+    """As the command line's option."""
+    together = arguments(execution={"transaction": "All"})
+    assert together[together.index("--transaction") :][:2] == ["--transaction", "all"]
+    assert "--transaction" not in arguments()
