@@ -292,6 +292,23 @@ class KeptData:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoredData:
+    """What was put back of one kept set."""
+
+    set_id: int
+    version: str
+    kind: str
+    into: str
+    """The table or sequence, with its schema."""
+    rows: int = 0
+    """Rows that were inserted or got their values back."""
+    skipped: int = 0
+    """Kept rows that stayed out, because another row or value is there."""
+    missing: int = 0
+    """Kept values whose rows are not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class IntegrityResult:
     """What one integrity check found."""
 
@@ -355,6 +372,7 @@ class RunResult:
     unfinished: UnfinishedFile | None = None
     """A file that is applied in part: the next run goes on with it."""
     failure: Failure | None = None
+    restored: tuple[RestoredData, ...] = ()
     integrity: IntegrityReport | None = None
     ahead: tuple[AheadMigration, ...] = ()
     """What the database has that is newer than the source, oldest first."""
@@ -511,6 +529,7 @@ def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
         plan=None,
         applied=(),
         kept=(),
+        restored=(),
         ahead=(),
         amendments=(),
         integrity=_brief(result.integrity, 0, 0),

@@ -17,7 +17,7 @@ from dbmigrate.cli.settings import resolve
 from dbmigrate.cli.stopping import StopFile
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.source import read_source
-from dbmigrate.postgres.rollback.options import KEEP, KeepOptions
+from dbmigrate.postgres.rollback.options import ALL_KEPT, KEEP, KeepOptions, KeptRequest
 from dbmigrate.redaction import by_position
 
 if TYPE_CHECKING:
@@ -41,8 +41,11 @@ class Request:
     target: Version | None = None
     expect_plan: str | None = None
     checks: Path | None = None
+    needs_source: bool = True
     keep: KeepOptions = KEEP
     """What becomes of the data that rollbacks lose."""
+    kept: KeptRequest = ALL_KEPT
+    """What is asked of what earlier ones kept."""
     default_checks: bool = False
     """Without `checks`, the first source's ``checks.yaml`` is read."""
     amend: Amend | None = None
@@ -59,12 +62,14 @@ def execute(ctx: click.Context, request: Request) -> int:
     app: App = ctx.obj
     common = common_of(ctx)
     with app.interruption.raising():
-        source = read(app, request.command, common)
+        source = read(app, request.command, common) if request.needs_source else None
+        if source is None:
+            app.use(request.command, common)
         settings = resolve(common, app.process)
         checks = _checks(request, common)
         linting = _linting(ctx, request, settings)
         from dbmigrate.postgres.run import RunOptions, run  # noqa: PLC0415 -- loads psycopg
-    for warning in (*settings.warnings, *_emptiness(common, source)):
+    for warning in (*settings.warnings, *(_emptiness(common, source) if source else ())):
         app.warn(warning)
     if common.verbose or request.command == "status":
         app.output.connected_to(by_position(settings.connection.place), settings.connection.origin)
@@ -95,9 +100,11 @@ def execute(ctx: click.Context, request: Request) -> int:
         amend=request.amend,
         linting=linting,
         keep=request.keep,
+        kept=request.kept,
     )
     result = run(settings.connection, source, options, app.output, app.interruption)
-    return app.finish(result, {str(each.version): each.file for each in source.migrations})
+    migrations = source.migrations if source else ()
+    return app.finish(result, {str(each.version): each.file for each in migrations})
 
 
 def read(app: App, command: str, common: Common) -> Source:

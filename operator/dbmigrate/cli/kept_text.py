@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dbmigrate.api.report import KeptData
+from dbmigrate.api.report import KeptData, RunResult
+from dbmigrate.cli.terminal import Terminal
 from dbmigrate.postgres.rollback.sizes import format_size
 
 
@@ -22,3 +23,46 @@ def title(kept: KeptData) -> str:
     if kept.kind == "rows":
         return f"rows of {name}"
     return "large objects" if kept.kind == "largeObjects" else f"{kept.kind} {name}"
+
+
+def write_kept(out: Terminal, result: RunResult) -> None:
+    """A list of what is kept or was purged, or of what was restored."""
+    if result.kept:
+        out.table(
+            ("SET", "VERSION", "WHAT", "ROWS", "SIZE", "AT (UTC)", "NOTE"),
+            [
+                (
+                    "" if each.set_id is None else str(each.set_id),
+                    each.version,
+                    title(each),
+                    f"{each.rows:,}",
+                    format_size(each.size),
+                    each.kept_at[:19].replace("T", " "),
+                    _note(each),
+                )
+                for each in result.kept
+            ],
+        )
+    if result.restored:
+        out.table(
+            ("SET", "VERSION", "KIND", "INTO", "RESTORED", "LEFT OUT", "ROW IS GONE"),
+            [
+                (
+                    str(each.set_id),
+                    each.version,
+                    each.kind,
+                    each.into,
+                    f"{each.rows:,}",
+                    f"{each.skipped:,}",
+                    f"{each.missing:,}",
+                )
+                for each in result.restored
+            ],
+        )
+    out.line(result.message, "good")
+
+
+def _note(kept: KeptData) -> str:
+    if kept.covered_by:
+        return f"not kept: in the backup {kept.covered_by}"
+    return "written by a script" if kept.set_id is None else ""

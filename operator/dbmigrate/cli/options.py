@@ -6,7 +6,7 @@ command rules over what stands before it, and both rule over the environment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -293,18 +293,17 @@ def common_options(function: F) -> F:
 
 def common_of(ctx: click.Context) -> Common:
     """The common options' values: the command's, else the group's, else the environment's."""
-    parent = ctx.parent
     values: dict[str, Any] = {}
     on_command_line: set[str] = set()
     for name in Common.__dataclass_fields__:
         if name == "typed":
             continue
         chosen = ctx
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            on_command_line.add(name)
-        elif parent and parent.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            on_command_line.add(name)
-            chosen = parent
+        for each in _outwards(ctx):
+            if each.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                on_command_line.add(name)
+                chosen = each
+                break
         values[name] = chosen.params[name]
     # Of two ways to name the database, the one that was typed rules over the environment's.
     for typed, other in (("database", "database_secret"), ("database_secret", "database")):
@@ -317,6 +316,14 @@ def common_of(ctx: click.Context) -> Common:
     ):
         values["direct_database"] = None
     return Common(typed=frozenset(on_command_line), **values)
+
+
+def _outwards(ctx: click.Context) -> Iterator[click.Context]:
+    """The command's context, then those of the groups that it stands in."""
+    inner: click.Context | None = ctx
+    while inner is not None:
+        yield inner
+        inner = inner.parent
 
 
 class SectionedCommand(click.Command):

@@ -21,7 +21,7 @@ from dbmigrate.api.report import (
 )
 from dbmigrate.cli.amendment_text import state_of, write_amendments
 from dbmigrate.cli.failure_text import cut, write_failure
-from dbmigrate.cli.kept_text import describe_kept
+from dbmigrate.cli.kept_text import describe_kept, write_kept
 from dbmigrate.cli.lint_text import write_report
 from dbmigrate.cli.terminal import Terminal
 from dbmigrate.durations import format_duration
@@ -105,6 +105,8 @@ class TextOutput:
                 self._summary(result)
             case "lint" if result.outcome is Outcome.SUCCEEDED:
                 self._out.line(f"LINT {result.message}", "bad" if result.exit_code else "good")
+            case "kept" | "kept restore" | "kept purge" if result.outcome is Outcome.SUCCEEDED:
+                write_kept(self._out, result)
             case _ if result.outcome is Outcome.SUCCEEDED and result.integrity is None:
                 self._out.line(result.message, "good")
         if result.integrity is not None:

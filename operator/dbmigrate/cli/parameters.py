@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import click
 
@@ -18,6 +19,8 @@ _DURATION = re.compile(
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 _BYTES = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
 _SIZE = re.compile(r"(?P<number>\d{1,15}) ?(?P<unit>[kmgt]?b|)", re.ASCII | re.IGNORECASE)
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+_AGE = re.compile(r"(?P<number>\d{1,5}) ?(?P<unit>[hdw])", re.ASCII)
 MAX_DURATION = 7 * 24 * 3600.0
 """Seconds; PostgreSQL's own timeouts end at 24 days, and a week is a mistake already."""
 MAX_RETRIES = 10_000
@@ -79,6 +82,23 @@ class Size(click.ParamType[int]):
                 f"{value!r} is not a size: write 500kB, 256MB, 2GB or plain bytes", param, ctx
             )
         return int(match["number"]) * _BYTES[match["unit"].lower()]
+
+
+class Age(click.ParamType[timedelta]):
+    """How long ago: ``90d``, ``12w``, ``24h``."""
+
+    name = "age"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """The time that has passed."""
+        if isinstance(value, timedelta):
+            return value
+        match = _AGE.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no age: write 90d, 12w or 24h", param, ctx)
+        return timedelta(hours=int(match["number"]) * _HOURS[match["unit"]])
 
 
 class VersionType(click.ParamType[Version]):

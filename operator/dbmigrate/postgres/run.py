@@ -27,6 +27,7 @@ from dbmigrate.api.report import (
     LockHolder,
     MigrationRecord,
     Outcome,
+    RestoredData,
     RunResult,
     UnfinishedFile,
 )
@@ -52,7 +53,7 @@ from dbmigrate.postgres.ledger import read_unfinished
 from dbmigrate.postgres.progress import Progress, Reporter
 from dbmigrate.postgres.proof import not_shown
 from dbmigrate.postgres.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
-from dbmigrate.postgres.rollback.options import KEEP, KeepOptions
+from dbmigrate.postgres.rollback.options import ALL_KEPT, KEEP, KeepOptions, KeptRequest
 from dbmigrate.postgres.session import ConnectionLostError, ServerError, Session
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ __all__ = ["Reporter", "RunOptions", "run"]
 
 _MIGRATING = ("up", "down", "to")
 _AMENDING = ("baseline", "repair", "adopt")
-_READING = ("status", "plan", "validate", "lint")
+_READING = ("status", "plan", "validate", "lint", "kept")
+_KEEPING = ("kept restore", "kept purge")
 _ASK_AFTERWARDS = 5.0
 """Seconds that asking the database after a failure may take for its connection."""
 
@@ -111,6 +113,8 @@ class RunOptions:
     """For the commands that record without running anything."""
     keep: KeepOptions = KEEP
     """How the data that a rollback loses are treated."""
+    kept: KeptRequest = ALL_KEPT
+    """What is asked of what was kept."""
 
 
 @dataclass(slots=True)
@@ -127,6 +131,7 @@ class Context:
     plan: Plan | None = None
     done: list[MigrationRecord] = field(default_factory=list)
     kept: list[KeptData] = field(default_factory=list)
+    restored: list[RestoredData] = field(default_factory=list)
     integrity: IntegrityReport | None = None
     amendments: tuple[Amendment, ...] = ()
     lint: LintReport | None = None
@@ -137,7 +142,7 @@ class Context:
     @property
     def is_writing(self) -> bool:
         """Whether the command may change the database's schema or its history."""
-        return self.options.command in (*_MIGRATING, *_AMENDING)
+        return self.options.command in (*_MIGRATING, *_AMENDING, *_KEEPING)
 
     def wanted(self) -> SessionSettings:
         """How the run's sessions are set up."""
@@ -247,6 +252,10 @@ def _command(name: str) -> Callable[[Context], None]:
         from dbmigrate.postgres.migrating import migrate  # noqa: PLC0415
 
         return migrate
+    if name == "kept" or name in _KEEPING:
+        from dbmigrate.postgres.rollback.commands import COMMANDS  # noqa: PLC0415
+
+        return COMMANDS[name]
     if name == "check":
         from dbmigrate.postgres.checking import check  # noqa: PLC0415
 
@@ -392,6 +401,7 @@ def _result(
         plan=plan.report if plan else None,
         applied=tuple(context.done),
         kept=tuple(context.kept),
+        restored=tuple(context.restored),
         integrity=context.integrity,
         amendments=context.amendments,
         dry_run=options.amend is not None and options.amend.dry_run,

@@ -53,10 +53,11 @@ class _Header:
         columns = [{"name": each.name, "type": each.type} for each in self.columns]
         key = list(self.table.key) if self.table and self.table.key else None
         return SQL(
-            "(rollback_version, table_name, schema_name, set_id, kind, columns, key_columns, "
-            "chunk, row_count, byte_count, data_snapshot) "
+            "(rollback_version, table_name, schema_name, set_id, kind, columns, lost_columns, "
+            "key_columns, chunk, row_count, byte_count, data_snapshot) "
             "select {version}, {table}, {schema}, {set_id}, {kind}, {columns}::pg_catalog.jsonb, "
-            "{key}::pg_catalog.text[], {chunk}, {rows}, pg_catalog.pg_column_size(d.data), d.data "
+            "{lost}::pg_catalog.text[], {key}::pg_catalog.text[], {chunk}, {rows}, "
+            "pg_catalog.pg_column_size(d.data), d.data "
             "from (select {data} as data) as d"
         ).format(
             version=Literal(self.version),
@@ -65,6 +66,7 @@ class _Header:
             set_id=Literal(self.set_id),
             kind=Literal(self.loss.kind.value),
             columns=Literal(json.dumps(columns)),
+            lost=Literal(list(self.loss.columns) or None),
             key=Literal(key),
             chunk=chunk,
             rows=rows,

@@ -51,3 +51,7 @@ class KeptRequest:
     """A table to restore into, which is created unless it is there."""
     on_conflict: OnConflict = OnConflict.REFUSE
     older_than: timedelta | None = None
+
+
+ALL_KEPT: Final = KeptRequest()
+"""Whatever there is."""

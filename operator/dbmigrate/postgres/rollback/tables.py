@@ -138,6 +138,11 @@ def execute(session: Session, statement: Composed | SQL) -> list[tuple[Any, ...]
         return cursor.fetchall() if cursor.description else []
 
 
+def verbatim(text: str) -> Composable:
+    """What the server itself has written (a type, an expression), to be read by it again."""
+    return SQL(text.replace("{", "{{").replace("}", "}}")).format()
+
+
 def canonical(session: Session) -> None:
     """Set what the text of values depends on, until the transaction or savepoint ends."""
     calls = SQL(", ").join(
@@ -158,15 +163,18 @@ def describe(session: Session, oid: int) -> Table | None:
     return Table(oid, schema, name, columns, tuple(keys[0][0]) if keys else None, may_have_trigger)
 
 
-def as_text(column: str) -> Composed:
+def as_text(column: str, of: str | None = None) -> Composed:
     """An expression: the value as its type writes it, null for null.
 
     A cast to text may be another function, and cuts the blanks of char(n); ``is null`` is
     true for a composite value of nulls.
+
+    Args:
+        column: its name.
+        of: the name that the table has in the statement, where it needs one.
     """
-    return SQL("case when {0} is distinct from null then pg_catalog.concat({0}) end").format(
-        Identifier(column)
-    )
+    name = Identifier(column) if of is None else Identifier(of, column)
+    return SQL("case when {0} is distinct from null then pg_catalog.concat({0}) end").format(name)
 
 
 def as_object(columns: tuple[Column, ...]) -> Composable:

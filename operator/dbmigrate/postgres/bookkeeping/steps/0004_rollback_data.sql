@@ -7,6 +7,7 @@ alter table rollback_data_log
     add column kind text check (kind in ('table', 'columns', 'rows', 'sequence', 'largeObjects')),
     add column schema_name text,
     add column columns jsonb,
+    add column lost_columns text[],
     add column key_columns text[],
     add column row_count bigint,
     add column byte_count bigint,
@@ -20,6 +21,8 @@ comment on column rollback_data_log.data_snapshot is
 comment on column rollback_data_log.set_id is 'What was kept together: one table''s part of one rollback';
 comment on column rollback_data_log.chunk is 'Number within the set, from 1; 0 says that there is a set';
 comment on column rollback_data_log.columns is 'Name and type of each column, in order';
+comment on column rollback_data_log.lost_columns is
+    'For the kind columns: which of them are lost; the others say which row it is';
 comment on column rollback_data_log.key_columns is 'By which a row is found again; null when it has no key';
 comment on column rollback_data_log.covered_by is
     'The backup that holds this data, which was lost without being kept';
