@@ -12,10 +12,24 @@ def write_amendments(out: Terminal, result: RunResult) -> None:
     """The rows that were recorded, or would be."""
     if not result.amendments:
         return
+    rows: list[tuple[str, ...]]
     action = result.amendments[0].action
     if action is AmendmentAction.REPAIR:
         headers: tuple[str, ...] = ("VERSION", "FILE", "RECORDED", "NOW", "ROLLBACK KEPT")
         rows = [_repair_row(each) for each in result.amendments]
+    elif action is AmendmentAction.ADOPT:
+        headers = ("VERSION", "FILE", "STANDS FOR", "MATCHED BY", "APPLIED AT", "ROLLBACK KEPT")
+        rows = [
+            (
+                each.version,
+                each.file,
+                each.foreign,
+                each.proof,
+                each.applied_at[:19],
+                each.rollback or "none",
+            )
+            for each in result.amendments
+        ]
     else:
         headers = ("VERSION", "FILE", "SHA-256", "ROLLBACK KEPT")
         rows = [

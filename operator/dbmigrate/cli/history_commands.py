@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from dbmigrate.cli.invocation import Request, execute
-from dbmigrate.cli.options import Option, SectionedCommand, common_options
+from dbmigrate.cli.options import FILE, Option, SectionedCommand, common_options
 from dbmigrate.cli.parameters import VersionType
 from dbmigrate.migrations.amend import Amend
 
@@ -102,4 +102,62 @@ def repair(
     return execute(ctx, Request("repair", amend=amend))
 
 
-HISTORY_COMMANDS: Final = (baseline, repair)
+@click.command(cls=SectionedCommand, section=HISTORY)
+@click.argument("tool", required=False, default="")
+@click.option(
+    "--from",
+    "table",
+    cls=Option,
+    metavar="TABLE",
+    default="",
+    show_default=False,
+    envvar="DBMIGRATE_FROM",
+    help="The other tool's table, as TABLE or SCHEMA.TABLE.  [default: found by its usual name]",
+)
+@click.option(
+    "--map",
+    "map_file",
+    cls=Option,
+    type=FILE,
+    metavar="FILE",
+    envvar="DBMIGRATE_MAP",
+    help="Which version stands for which of the tool's migrations (YAML, JSON or CSV).",
+)
+@click.option(
+    "--write-map",
+    cls=Option,
+    type=FILE,
+    metavar="FILE",
+    help="Write a proposal of such a map there.",
+)
+@click.option(
+    "--accept-edited",
+    cls=Option,
+    is_flag=True,
+    help="Take files that differ from what the tool ran; needs a reason.",
+)
+@_reason
+@_dry_run
+@common_options
+@click.pass_context
+def adopt(ctx: click.Context, /, **options: Any) -> int:
+    """Take over the history of another tool, after comparing it with the files.
+
+    TOOL is flyway, liquibase, golang-migrate, dbmate, goose, alembic or sqitch; without it,
+    the tool is found by its table. Each of its migrations must have a file here, by number
+    (V1_2 is 1.2.0, 20240131094500 is 20240131.94500.0), by name, by checksum or by a map;
+    where the tool keeps checksums, they are compared. Anything left over is refused by name.
+    Nothing is run, and the tool's own tables stay as they are.
+
+    \b
+    Examples:
+      dbmigrate adopt --dry-run
+      dbmigrate adopt alembic --write-map map.yaml --dry-run
+      dbmigrate adopt alembic --map map.yaml
+    """
+    names = ("reason", "dry_run", "tool", "table", "map_file", "write_map", "accept_edited")
+    amend = Amend(**{name: options[name] for name in names})
+    return execute(ctx, Request("adopt", amend=amend))
+
+
+HISTORY_COMMANDS: Final = (baseline, repair, adopt)

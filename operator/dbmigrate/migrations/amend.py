@@ -35,6 +35,10 @@ class Amend:
     """Of an adoption: the other tool's table, where it is not the usual one."""
     map_file: Path | None = None
     """Of an adoption: which file stands for which of the other tool's migrations."""
+    write_map: Path | None = None
+    """Of an adoption: where a map is proposed."""
+    accept_edited: bool = False
+    """Of an adoption: files may differ from what the tool ran."""
 
 
 @dataclass(frozen=True, slots=True)

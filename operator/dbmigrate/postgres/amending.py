@@ -7,14 +7,16 @@ creates nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+from psycopg import sql
 
+from dbmigrate import __version__
 from dbmigrate.errors import MigrationFailedError, RefusedError
-from dbmigrate.migrations.amend import Amend
+from dbmigrate.migrations.amend import Amend, Recorded
 from dbmigrate.migrations.applied import AppliedMigration
 from dbmigrate.postgres import bookkeeping, history, lock
 from dbmigrate.postgres.failures import is_transient
@@ -26,6 +28,15 @@ if TYPE_CHECKING:
     from dbmigrate.postgres.run import Context
 
 _UNIQUE: Final = "23505"
+_INSERT: Final = """
+    insert into {} (version, filename, checksum, text_checksum, applied_at, applied_by,
+        execution_time_ms, rollback_file, rollback_sql, rollback_checksum, environment,
+        git_commit_hash, runner_version, origin, reason, recorded_by, foreign_id, proof,
+        recorded_at)
+    values (%s, %s, %s, %s,
+        coalesce(%s::pg_catalog.timestamptz, pg_catalog.clock_timestamp()), %s,
+        %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, pg_catalog.clock_timestamp())
+"""
 
 
 @dataclass(slots=True)
@@ -109,6 +120,51 @@ def amending(context: Context) -> Amending:
     if warning:
         context.progress.warning(warning)
     return Amending(context, session, found, history.read_applied(session, found))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the history for a file that was not run by this program."""
+
+    record: Recorded
+    origin: str
+    applied_at: str | None = None
+    """As PostgreSQL reads a timestamptz; None is now."""
+    applied_by: str | None = None
+    milliseconds: int | None = None
+    foreign_id: str | None = None
+    proof: str | None = None
+
+
+def insert_rows(
+    work: Amending, cursor: psycopg.Cursor[Any], found: Bookkeeping, rows: Sequence[Row]
+) -> None:
+    """Insert them, in their order."""
+    options = work.context.options
+    cursor.executemany(
+        sql.SQL(_INSERT).format(found.table(bookkeeping.HISTORY)),
+        [
+            (
+                str(row.record.file.version),
+                row.record.file.file,
+                row.record.file.checksum,
+                row.record.file.text_checksum,
+                row.applied_at,
+                row.applied_by or work.applied_by,
+                row.milliseconds,
+                *rollback_columns(row.record.rollback),
+                options.environment,
+                options.git_commit,
+                __version__,
+                row.origin,
+                work.amend.reason.strip() or None,
+                work.applied_by,
+                row.foreign_id,
+                row.proof,
+            )
+            for row in rows
+        ],
+    )
 
 
 def rollback_columns(rollback: MigrationFile | None) -> tuple[str | None, str | None, str | None]:

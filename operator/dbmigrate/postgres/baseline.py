@@ -7,31 +7,19 @@ baseline of an empty database.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from psycopg import sql
-
-from dbmigrate import __version__
 from dbmigrate.api.report import AmendmentAction
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.amend import Recorded, plan_baseline, report_of
 from dbmigrate.migrations.applied import BASELINE, AppliedMigration
-from dbmigrate.postgres.amending import Amending, amending, rollback_columns
-from dbmigrate.postgres.bookkeeping import HISTORY, TABLES, Bookkeeping
+from dbmigrate.postgres.amending import Amending, Row, amending, insert_rows
+from dbmigrate.postgres.bookkeeping import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import psycopg
-
     from dbmigrate.postgres.run import Context
-
-_INSERT: Final = """
-    insert into {} (version, filename, checksum, text_checksum, applied_by, rollback_file,
-        rollback_sql, rollback_checksum, environment, git_commit_hash, runner_version, origin,
-        reason)
-    values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-"""
 
 _HAS_ANYTHING: Final = """
     with owned as (
@@ -77,7 +65,8 @@ def baseline(context: Context) -> None:
     if work.amend.dry_run:
         context.message = f"{count} would be recorded as applied, to {version}"
         return
-    work.record(lambda cursor, found: _write(work, cursor, found, records))
+    rows = [Row(each, BASELINE) for each in records]
+    work.record(lambda cursor, found: insert_rows(work, cursor, found, rows))
     work.prove(lambda applied: _missing(applied, records))
     context.message = f"{count} recorded as applied, to {version}; none was run"
 
@@ -90,31 +79,6 @@ def _require_anything(work: Amending) -> None:
             code="NothingThere",
             hint="`dbmigrate up` makes the schema; a baseline is for a database that has it",
         )
-
-
-def _write(
-    work: Amending, cursor: psycopg.Cursor[Any], found: Bookkeeping, records: Sequence[Recorded]
-) -> None:
-    options = work.context.options
-    cursor.executemany(
-        sql.SQL(_INSERT).format(found.table(HISTORY)),
-        [
-            (
-                str(each.file.version),
-                each.file.file,
-                each.file.checksum,
-                each.file.text_checksum,
-                work.applied_by,
-                *rollback_columns(each.rollback),
-                options.environment,
-                options.git_commit,
-                __version__,
-                BASELINE,
-                work.amend.reason or None,
-            )
-            for each in records
-        ],
-    )
 
 
 def _missing(applied: dict[str, AppliedMigration], records: Sequence[Recorded]) -> list[str]:

@@ -46,6 +46,7 @@ from dbmigrate.migrations.plan import Plan
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import blockers, bookkeeping, history
 from dbmigrate.postgres.advice import advice_for
+from dbmigrate.postgres.commands import command_named
 from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
 from dbmigrate.postgres.failures import is_transient
 from dbmigrate.postgres.interruption import Interrupted, Interruption
@@ -220,7 +221,7 @@ def run(
     context = Context(settings, source, options, progress, interruption)
     error: DbmigrateError | None = None
     try:
-        _command(options.command)(context)
+        command_named(options.command)(context)
     except DbmigrateError as caught:
         error = caught
     except Interrupted:
@@ -242,39 +243,6 @@ def run(
         if context.session is not None:
             context.session.close()
     return _result(context, state, error, began)
-
-
-def _command(name: str) -> Callable[[Context], None]:
-    # Each is loaded when it is needed: `status` is asked often, and by people.
-    from dbmigrate.postgres import reading  # noqa: PLC0415
-
-    if name in _MIGRATING:
-        from dbmigrate.postgres.migrating import migrate  # noqa: PLC0415
-
-        return migrate
-    if name == "kept" or name in _KEEPING:
-        from dbmigrate.postgres.rollback.commands import COMMANDS  # noqa: PLC0415
-
-        return COMMANDS[name]
-    if name == "check":
-        from dbmigrate.postgres.checking import check  # noqa: PLC0415
-
-        return check
-    if name == "baseline":
-        from dbmigrate.postgres.baseline import baseline  # noqa: PLC0415
-
-        return baseline
-    if name == "repair":
-        from dbmigrate.postgres.repair import repair  # noqa: PLC0415
-
-        return repair
-    commands = {
-        "status": reading.status,
-        "plan": reading.plan,
-        "validate": reading.validate,
-        "lint": reading.lint,
-    }
-    return commands[name]
 
 
 def _interrupted(interruption: Interruption) -> InterruptedRunError:

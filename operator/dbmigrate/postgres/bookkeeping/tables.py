@@ -21,8 +21,10 @@ TABLES: Final = (
     "rollback_data_log",
     "system_events",
     "migration_settings",
+    "migration_statements",
     REPAIRS,
 )
+"""All that the steps make."""
 _OTHER_TOOLS: Final = {
     frozenset({"version"}): "Rails, dbmate or golang-migrate",
     frozenset({"version", "dirty"}): "golang-migrate",
@@ -133,7 +135,8 @@ def _require_ours(schema: str, tables: dict[str, list[str]], settings: dict[str,
         raise RefusedError(
             f"the table {schema}.{name} is not ours: it belongs to {tool} (columns {columns})",
             code="ForeignHistory",
-            hint="keep our history apart: give a schema of its own by --history-schema",
+            hint="keep our history apart: create schema dbmigrate, and give every command "
+            "--history-schema dbmigrate; `dbmigrate adopt` takes over another tool's history",
         )
     version = int(marker.get("version", 0))
     if version > VERSION:

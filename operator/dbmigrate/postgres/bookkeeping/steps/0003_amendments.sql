@@ -2,10 +2,18 @@
 
 alter table schema_migrations
     add column origin text not null default 'run',
-    add column reason text;
+    add column reason text,
+    add column recorded_by text,
+    add column recorded_at timestamptz,
+    add column foreign_id text,
+    add column proof text;
 comment on column schema_migrations.origin is
     'Who executed the file: run (dbmigrate), baseline (it was there already), adopted:TOOL';
 comment on column schema_migrations.reason is 'Why a row was recorded without running its file';
+comment on column schema_migrations.recorded_by is
+    'Who recorded a row without running its file; applied_by is who ran it, as far as that is known';
+comment on column schema_migrations.foreign_id is 'What another tool calls an adopted migration';
+comment on column schema_migrations.proof is 'By what an adopted migration was matched with its file';
 
 create table migration_repairs (
     id bigint generated always as identity primary key,

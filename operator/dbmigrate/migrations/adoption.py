@@ -1,0 +1,284 @@
+"""Another tool's migrations matched with our files, and what speaks against adopting them.
+
+Pure. A migration is matched by a map that a person wrote, by its number, by its name, or by
+its checksum; never by its mere place in the order: that is only proposed. Whatever is left
+over, differs or is missing is a refusal that names it: a history that is half imported
+would run files again or never.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from dbmigrate.api.report import Amendment, AmendmentAction
+from dbmigrate.errors import RefusedError
+from dbmigrate.migrations.amend import Recorded
+from dbmigrate.migrations.applied import ADOPTED, BASELINE, AppliedMigration
+from dbmigrate.migrations.foreign import Fits, ForeignHistory, ForeignMigration
+from dbmigrate.migrations.source import MigrationFile, Source
+from dbmigrate.migrations.version import Version
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A file that is recorded as applied by another tool."""
+
+    record: Recorded
+    origin: str
+    proof: str
+    """By what it was matched: checksum, map, version, name; or what covers it."""
+    foreign: tuple[ForeignMigration, ...] = ()
+    """In the order of their application; empty for what lies below a pointer or baseline."""
+
+    @property
+    def last(self) -> ForeignMigration | None:
+        """The one that made the file whole."""
+        return self.foreign[-1] if self.foreign else None
+
+    @property
+    def foreign_id(self) -> str:
+        """What the other tool calls it."""
+        return ", ".join(each.key for each in self.foreign)
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What would be recorded, and why it may not be."""
+
+    rows: tuple[Adopted, ...]
+    """In the order of their application."""
+    problems: tuple[str, ...]
+    """One line each; none when it may be recorded."""
+    proposal: tuple[tuple[ForeignMigration, MigrationFile | None], ...]
+    """A map of everything, with what is not matched put beside what is left, by order."""
+
+
+def report_of(rows: Sequence[Adopted]) -> tuple[Amendment, ...]:
+    """Rows in the form of reports."""
+    return tuple(
+        Amendment(
+            action=AmendmentAction.ADOPT,
+            version=str(each.record.file.version),
+            file=each.record.file.file,
+            checksum=each.record.file.checksum,
+            rollback="" if each.record.rollback is None else each.record.rollback.file,
+            foreign=each.foreign_id,
+            proof=each.proof,
+            applied_at=(each.last.applied_at or "") if each.last else "",
+        )
+        for each in rows
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """What an adoption may let be."""
+
+    edited: bool = False
+    """A file may differ from what the tool ran."""
+    holes: bool = False
+    """Older files that the tool has not applied may stay pending."""
+
+
+def plan_adoption(
+    source: Source,
+    history: ForeignHistory,
+    fits: Fits,
+    mapping: Mapping[str, Version],
+    accept: Accept | None = None,
+) -> Adoption:
+    """Match the migrations with the files.
+
+    Args:
+        source: the files.
+        history: the other tool's.
+        fits: compares by the tool's own checksums.
+        mapping: versions by the tool's keys or groups; keys that the history has not are
+            for other databases.
+        accept: what is let be; nothing when it is not given.
+    """
+    accept = accept or Accept()
+    matching = _Matching(source, history, fits, mapping, accept_edited=accept.edited)
+    matching.match()
+    if not accept.holes:
+        matching.find_holes()
+    return Adoption(tuple(matching.rows()), tuple(matching.problems), tuple(matching.proposal()))
+
+
+def remaining(adoption: Adoption, applied: Sequence[AppliedMigration]) -> tuple[Adopted, ...]:
+    """What of it is not recorded yet.
+
+    Raises:
+        RefusedError: the history has something else (HistoryNotEmpty).
+    """
+    wanted = {each.record.file.version: each for each in adoption.rows}
+    others = [
+        str(each.version)
+        for each in applied
+        if each.version not in wanted
+        or each.origin != wanted[each.version].origin
+        or each.text_checksum != wanted[each.version].record.file.text_checksum
+    ]
+    recorded = {each.version for each in applied}
+    rest = tuple(each for each in adoption.rows if each.record.file.version not in recorded)
+    if others and rest:
+        raise RefusedError(
+            f"the history has migrations already that were not adopted so: {', '.join(others)}",
+            code="HistoryNotEmpty",
+            hint="adopt before the first `up`; `dbmigrate status` shows what is there",
+        )
+    return rest
+
+
+def refuse(adoption: Adoption, history: ForeignHistory) -> None:
+    """Refuse an adoption that has problems.
+
+    Raises:
+        RefusedError: code AdoptionMismatch, naming each.
+    """
+    if not adoption.problems:
+        return
+    lines = [f"- {each}" for each in adoption.problems[:_SHOWN]]
+    if len(adoption.problems) > _SHOWN:
+        lines.append(f"- and {len(adoption.problems) - _SHOWN} more")
+    raise RefusedError(
+        f"the history of {history.tool} in {history.table} does not match the files; nothing "
+        "was recorded:\n" + "\n".join(lines),
+        code="AdoptionMismatch",
+        hint="mend the files or their versions; or say which file stands for which migration: "
+        "--write-map FILE proposes it, --map FILE takes it",
+    )
+
+
+@dataclass(slots=True)
+class _Matching:
+    """The work of one matching."""
+
+    source: Source
+    history: ForeignHistory
+    fits: Fits
+    mapping: Mapping[str, Version]
+    accept_edited: bool
+    problems: list[str] = field(default_factory=list)
+    found: dict[Version, list[tuple[ForeignMigration, str]]] = field(
+        default_factory=partial(defaultdict, list)
+    )
+    """What was matched with each file, and how, in the order of application."""
+    covered: dict[Version, tuple[str, str]] = field(default_factory=dict)
+    """Origin and proof of what is recorded without a migration of its own."""
+
+    def match(self) -> None:
+        for each in self.history.migrations:
+            file, how = self._file_of(each)
+            if file is None:
+                self.problems.append(f"{each.label} ({each.key}): {how}")
+            elif each.is_baseline:
+                self._cover(file.version, BASELINE, "baseline")
+            else:
+                self.found[file.version].append((each, how))
+                if self.history.is_pointer:
+                    self._cover(file.version, ADOPTED + self.history.tool, "older than current")
+        for version, group in self.found.items():
+            self._compare(self.source.by_version[version], group)
+
+    def _file_of(self, each: ForeignMigration) -> tuple[MigrationFile | None, str]:
+        """The file of a migration and how it was found; or None and why it was not."""
+        for key in (each.key, each.group):
+            if key and key in self.mapping:
+                version = self.mapping[key]
+                file = self.source.by_version.get(version)
+                return file, "map" if file else f"the map says {version}, which has no file"
+        file = self.source.by_version.get(each.version) if each.version else None
+        if file is not None and self.fits(file, [each]) is not False:
+            return file, "version"
+        # Its number is another file's, or nobody's: was it numbered anew?
+        same = [other for other in self.source.migrations if self.fits(other, [each])]
+        if len(same) == 1:
+            return same[0], "checksum"
+        if file is not None:
+            return file, "version"
+        named = [other for other in self.source.migrations if _is_name(other.name, each.name)]
+        if len(named) == 1:
+            return named[0], "name"
+        wanted = f" for {each.version}" if each.version else ""
+        return None, f"the source has no file{wanted}"
+
+    def _cover(self, version: Version, origin: str, proof: str) -> None:
+        for file in self.source.migrations:
+            if file.version <= version and file.version not in self.covered:
+                self.covered[file.version] = (origin, proof)
+
+    def _compare(self, file: MigrationFile, group: list[tuple[ForeignMigration, str]]) -> None:
+        foreign = [each for each, _ in group]
+        if len(group) > 1 and any(how != "map" and not each.group for each, how in group):
+            names = ", ".join(each.label for each in foreign)
+            self.problems.append(f"{file.file}: stands for several: {names}")
+            return
+        verdict = self.fits(file, foreign)
+        if verdict is False and not self.accept_edited:
+            names = ", ".join(each.label for each in foreign)
+            self.problems.append(
+                f"{file.file}: is not what {self.history.tool} ran as {names}: its checksum "
+                "differs (--accept-edited, with a reason, if that was agreed on)"
+            )
+        proof = "checksum" if verdict else "edited" if verdict is False else group[-1][1]
+        self.found[file.version] = [(each, proof) for each in foreign]
+
+    def find_holes(self) -> None:
+        known = {*self.found, *self.covered}
+        if not known:
+            return
+        newest = max(known)
+        self.problems += [
+            f"{file.file}: is older than {newest}, and {self.history.tool} has not applied it "
+            "(--out-of-order warn leaves it pending)"
+            for file in self.source.migrations
+            if file.version < newest and file.version not in known
+        ]
+
+    def rows(self) -> Iterable[Adopted]:
+        for version in sorted(self.covered.keys() - self.found.keys()):
+            origin, proof = self.covered[version]
+            yield Adopted(self._record(version), origin, proof)
+        place = {each.key: number for number, each in enumerate(self.history.migrations)}
+        for version in sorted(
+            self.found, key=lambda version: place[self.found[version][-1][0].key]
+        ):
+            group = self.found[version]
+            yield Adopted(
+                self._record(version),
+                ADOPTED + self.history.tool,
+                group[-1][1],
+                tuple(each for each, _ in group),
+            )
+
+    def _record(self, version: Version) -> Recorded:
+        return Recorded(self.source.by_version[version], self.source.rollbacks.get(version))
+
+    def proposal(self) -> Iterable[tuple[ForeignMigration, MigrationFile | None]]:
+        files = {each.key: self._file_of(each)[0] for each in self.history.migrations}
+        taken = {file.version for file in files.values() if file}
+        left = iter([file for file in self.source.migrations if file.version not in taken])
+        groups: dict[str, MigrationFile | None] = {}
+        for each in self.history.migrations:
+            file = files[each.key]
+            if file is None:
+                group = each.group or each.key
+                if group not in groups:
+                    groups[group] = next(left, None)
+                file = groups[group]
+            yield each, file
+
+
+def _is_name(ours: str, theirs: str) -> bool:
+    """Whether two names are the same but for how their words are parted."""
+
+    def words(name: str) -> str:
+        return name.lower().replace("_", " ").replace("-", " ").strip()
+
+    return bool(theirs) and words(ours) == words(theirs)

@@ -1,0 +1,8 @@
+-- migrate:up
+create table author (
+    id bigint generated always as identity primary key,
+    name text not null
+);
+
+-- migrate:down
+drop table author;

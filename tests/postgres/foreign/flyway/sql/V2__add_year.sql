@@ -1,0 +1,1 @@
+alter table book add column published_year integer;

@@ -1,0 +1,8 @@
+-- +goose Up
+create table author (
+    id bigint generated always as identity primary key,
+    name text not null
+);
+
+-- +goose Down
+drop table author;

@@ -1,0 +1,14 @@
+--liquibase formatted sql
+
+--changeset team:2
+-- Every book has one author.
+create table book (
+    id bigint generated always as identity primary key,
+    author_id bigint not null references author (id),
+    title text not null
+);
+--rollback drop table book;
+
+--changeset team:2-comment
+comment on table book is 'Bücher; one row each';
+--rollback select 1;

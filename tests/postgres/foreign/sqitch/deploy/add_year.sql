@@ -1,0 +1,3 @@
+BEGIN;
+alter table book add column published_year integer;
+COMMIT;
