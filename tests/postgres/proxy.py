@@ -8,8 +8,10 @@ import threading
 class Proxy:
     """Stands between the runner and the server, and cuts the connection at a given word."""
 
-    def __init__(self, server, word, *, deliver=False):
+    def __init__(self, server, word, *, deliver=False, then=None):
         self.server, self.word, self.deliver = server, word, deliver
+        self.then = then or (lambda: None)
+        """Called once the server has answered, before the runner notices anything."""
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.cut = threading.Event()
@@ -49,6 +51,7 @@ class Proxy:
                 if is_client or not cut.is_set():
                     sink.sendall(data)
                 elif self.deliver and b"COMMIT" in data:
+                    self.then()
                     break  # the server has answered, and nobody hears of it
             except OSError:
                 break

@@ -150,6 +150,10 @@ class Server:
                       "-U", "postgres", "-R", "-c", "fast", "--no-sync")  # fmt: skip
         return standby
 
+    def promote(self) -> None:
+        """Make a standby the primary, and wait until it is."""
+        self._program("pg_ctl", "promote", "-w", "-D", self.data)
+
     def _program(self, name: str, *arguments: object) -> None:
         subprocess.run(
             [self.programs / name, *map(str, arguments)],

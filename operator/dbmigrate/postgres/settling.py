@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from dbmigrate.errors import DbmigrateError, InterruptedRunError, MigrationFailedError
 from dbmigrate.migrations.source import MigrationFile
-from dbmigrate.postgres import history, lock
+from dbmigrate.postgres import bookkeeping, history, lock
 from dbmigrate.postgres.committing import Committed
 from dbmigrate.postgres.failures import connection_lost
 from dbmigrate.postgres.interruption import Interrupted
@@ -80,9 +80,11 @@ def _settle(
         max(context.options.wait_lock, _PATIENCE),
         context.progress.waiting_for_lock,
     )
-    live = {each.version: each.checksum for each in history.read_applied(session, found)}
+    # After a failover the tables themselves may be among what the new primary never received.
+    now = bookkeeping.look(session, context.options.history_schema)
+    live = {each.version: each.checksum for each in history.read_applied(session, now)}
     if last.is_rollback:
-        is_done = last.version not in live
+        is_done = now.exists and last.version not in live
     else:
         is_done = live.get(last.version) == last.checksum
     if not is_done:
