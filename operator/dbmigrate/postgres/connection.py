@@ -15,7 +15,7 @@ import psycopg
 
 from dbmigrate.errors import RefusedError, UnreachableError
 from dbmigrate.postgres.interruption import Interruption
-from dbmigrate.postgres.opening import open_connection
+from dbmigrate.postgres.opening import open_connection, server_side
 from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Reply, Request, Session
 from dbmigrate.postgres.unreachable import unreachable
 
@@ -61,8 +61,13 @@ class SessionSettings:
     owns_session: bool = False
     """The run has found already that a pooler in between, if there is one, keeps them apart."""
 
-    def values(self, server_version: int) -> dict[str, str]:
-        """The run-time parameters of the session, by name."""
+    def values(self, server_version: int, params: Mapping[str, str]) -> dict[str, str]:
+        """The run-time parameters of the session, by name.
+
+        Args:
+            server_version: as libpq has it.
+            params: the connection's keywords.
+        """
         values = {
             "client_encoding": "UTF8",
             "standard_conforming_strings": "on",  # what the reader of statements assumes
@@ -73,6 +78,7 @@ class SessionSettings:
             "default_transaction_read_only": "off" if self.is_writing else "on",
             "app.environment": self.environment or "",
         }
+        values |= server_side(params)
         if self.search_path is not None:
             values["search_path"] = self.search_path
         if server_version >= _TRANSACTION_TIMEOUT:
@@ -135,7 +141,10 @@ def connect(
     try:
         version = connection.info.server_version
         require_supported(version)
-        return _set_up(_Opened(settings, wanted, interruption, connection), wanted.values(version))
+        return _set_up(
+            _Opened(settings, wanted, interruption, connection),
+            wanted.values(version, settings.params),
+        )
     except BaseException:
         connection.close()
         raise

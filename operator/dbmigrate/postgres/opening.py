@@ -6,6 +6,7 @@ What reads prefers the primary where there are several hosts: a standby may lag 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -30,6 +31,23 @@ NETWORK: Final = {
 }
 """A network that is cut is noticed within a minute, not within hours: by keepalives while we
 wait (20 s and 3 probes), by the kernel's own timeout while something of ours is on its way."""
+
+
+_SERVER_SIDE: Final = {
+    "keepalives_idle": "tcp_keepalives_idle",
+    "keepalives_interval": "tcp_keepalives_interval",
+    "keepalives_count": "tcp_keepalives_count",
+    "tcp_user_timeout": "tcp_user_timeout",
+}
+
+
+def server_side(params: Mapping[str, str]) -> dict[str, str]:
+    """The same for the server: by itself it would keep a vanished runner's locks for hours.
+
+    Its parameters (PostgreSQL manual, 20.3.2) mean what libpq's keywords do, in the same units;
+    over a Unix socket they mean nothing.
+    """
+    return {name: params.get(key, NETWORK[key]) for key, name in _SERVER_SIDE.items()}
 
 
 def open_connection(
