@@ -186,3 +186,12 @@ def test_a_stale_generation_is_refused(database):
     assert stale.failure.code == "StaleGeneration"
     assert database.run("up", resource_uid="u", resource_generation=5).failure is None
     assert database.run("up", resource_uid="other", resource_generation=1).failure is None
+
+
+def test_a_statement_is_not_judged_by_the_schema_before_its_file(database):
+    """What the file changes first may be what makes a later statement right."""
+    database.connection.execute("create table t (a int)")
+    database.write(
+        "v1.0.0_a.sql", "alter table t add b int; insert into t values (1, 2); select a, b from t;"
+    )
+    assert database.run("up").failure is None

@@ -14,7 +14,7 @@ from dbmigrate.postgres import bookkeeping, history, linting, lock
 from dbmigrate.postgres.applying import ALL, Applying
 from dbmigrate.postgres.parameters import require_parameters
 from dbmigrate.postgres.planning import make_plan, require_generation
-from dbmigrate.postgres.prerequisites import Script, check_kinds, check_syntax
+from dbmigrate.postgres.prerequisites import Script, check_scripts
 from dbmigrate.postgres.proof import not_shown
 from dbmigrate.postgres.rollback.untried import require_triable
 from dbmigrate.postgres.run import tell_plan
@@ -45,8 +45,8 @@ def migrate(context: Context) -> None:
     plan = context.plan = make_plan(session, found, source, context.options)
     tell_plan(context)
     scripts = [Script(file) for file in plan.steps]
-    check_kinds(scripts, together=context.options.transaction == ALL)
-    check_syntax(session, scripts)
+    together = context.options.transaction == ALL
+    check_scripts(session, scripts, together=together)
     if plan.direction is Direction.FORWARD:
         linting.lint(context, plan.steps)
         linting.require_clean(context)

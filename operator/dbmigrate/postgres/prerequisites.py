@@ -16,21 +16,12 @@ from dbmigrate.errors import DbmigrateError, Location, SourceError
 from dbmigrate.migrations.directives import Directives, TransactionMode, read_directives
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.migrations.statements import Statement, Statements
-from dbmigrate.postgres.clearing import THEIR_PATH, settings_of
-from dbmigrate.postgres.failures import place
+from dbmigrate.postgres.clearing import settings_of
+from dbmigrate.postgres.grammar import syntax_errors
 from dbmigrate.postgres.modes import ModeFinder
-from dbmigrate.postgres.session import SYNC, Batch, Mode, Request, ServerError, Session
+from dbmigrate.postgres.session import SYNC, Request, Session
 
-_GRAMMAR: Final = frozenset({"42601"})
-"""syntax_error. What the server finds in its catalog (a missing table) is not the grammar's."""
 _SHOWN: Final = 20
-_MOST: Final = 1000
-"""Errors after which no more are looked for: it is no SQL, or another program's."""
-
-# Parsing a SELECT takes a lock on its tables; it must not wait for one.
-_NO_WAITING: Final = Request("set lock_timeout = '20ms'")
-_OPENING: Final = 2
-"""Requests that are answered before those of the first statement."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +51,17 @@ class Script:
 
     @cached_property
     def modes(self) -> ModeFinder:
-        """How it can run."""
+        """How it can run: known when it was read."""
+        deque(self.read(), maxlen=0)
+        return self.modes
+
+    def read(self) -> Iterator[Statement]:
+        """Its statements, looked at for `modes` on the way; raises what these do."""
         modes = ModeFinder(self.file, self.directives)
         for statement in self.statements:
             modes.see(statement)
-        return modes
+            yield statement
+        vars(self)["modes"] = modes  # as a cached property keeps its value
 
     @property
     def mode(self) -> TransactionMode:
@@ -72,57 +69,28 @@ class Script:
         return self.modes.mode
 
 
-def check_kinds(scripts: Sequence[Script], *, together: bool = False) -> None:
-    """Refuse what does not go with how its file runs.
-
-    Args:
-        scripts: the files.
-        together: they are to be one transaction.
-
-    Raises:
-        RefusedError: see `ModeFinder.problems`.
-        SourceError: a file cannot be split into statements, or its header is not valid.
-    """
-    problems = [
-        problem for script in scripts for problem in script.modes.problems(together=together)
-    ]
-    if problems:
-        raise _all_of(problems)
-
-
-def check_syntax(session: Session, scripts: Sequence[Script]) -> None:
-    """Let the server parse each statement; nothing is executed, no lock waited for.
+def check_scripts(session: Session, scripts: Sequence[Script], *, together: bool = False) -> None:
+    """Refuse what cannot run; each file is read once for it. Nothing is executed.
 
     Args:
         session: outside of a transaction.
         scripts: the files.
+        together: they are to be one transaction.
 
     Raises:
-        SourceError: code SyntaxError; all that were found are in its message.
+        RefusedError: what does not go with how its file runs; see `ModeFinder.problems`.
+        SourceError: a file cannot be split into statements, its header is not valid
+            (InvalidDirective), or the server's grammar does not accept a statement (SyntaxError).
     """
     _check_settings(session, scripts)
-    problems: list[DbmigrateError] = []
-    waiting: deque[tuple[Script, Statement]] = deque()
-
-    def requests() -> Iterator[Request]:
-        yield from (_NO_WAITING, THEIR_PATH, SYNC)
-        for script in scripts:
-            for statement in script.statements:
-                if len(problems) >= _MOST:
-                    break
-                waiting.append((script, statement))
-                yield Request(statement.text, mode=Mode.PARSE)
-                yield SYNC
-        yield from (session.restore, SYNC)
-
-    for reply in session.run(requests(), Batch()):
-        if reply.number < _OPENING or not waiting:
-            continue
-        script, statement = waiting.popleft()
-        if reply.error is not None and reply.error.sqlstate in _GRAMMAR:
-            problems.append(_syntax_error(script.file, statement, reply.error))
-    if problems:
-        raise _all_of(problems)
+    wrong = syntax_errors(
+        session, ((script.file, each) for script in scripts for each in script.read())
+    )
+    problems = [
+        problem for script in scripts for problem in script.modes.problems(together=together)
+    ]
+    if problems or wrong:
+        raise _all_of(problems or wrong)
 
 
 def _check_settings(session: Session, scripts: Sequence[Script]) -> None:
@@ -142,16 +110,6 @@ def _check_settings(session: Session, scripts: Sequence[Script]) -> None:
                     hint=error.hint or "known are transaction, after, and the server's parameters",
                     location=where,
                 )
-
-
-def _syntax_error(file: MigrationFile, statement: Statement, error: ServerError) -> SourceError:
-    where = place(file, statement, error.position)
-    return SourceError(
-        f"{where}: {error.message}",
-        code="SyntaxError",
-        hint=error.hint or "correct the statement; nothing was run",
-        location=where,
-    )
 
 
 def _all_of(problems: Sequence[DbmigrateError]) -> DbmigrateError:

@@ -81,8 +81,7 @@ def validate(context: Context) -> None:
     """
     from dbmigrate.postgres.prerequisites import (  # noqa: PLC0415 -- status does without
         Script,
-        check_kinds,
-        check_syntax,
+        check_scripts,
     )
 
     source = context.require_source()
@@ -97,8 +96,7 @@ def validate(context: Context) -> None:
         if not step.is_rollback and step.version in source.rollbacks
     ]
     scripts = [Script(file) for file in (*context.plan.steps, *rollbacks)]
-    check_kinds(scripts)
-    check_syntax(session, scripts)
+    check_scripts(session, scripts)
     linting.lint(context, [script.file for script in scripts])
     linting.require_clean(context)
     for step in context.plan.steps:
