@@ -249,6 +249,31 @@ def test_an_index_that_is_built_beside_traffic_waits_for_old_transactions(databa
 
 
 @pytest.mark.one_version
+def test_a_file_that_builds_beside_traffic_tells_whom_it_waits_for(database):
+    """With the phase; the lock timeout does not end it, since nobody waits behind it."""
+    database.connection.execute("create table quiet (id int)")
+    database.write("v1.0.0_a.sql", "create index concurrently quiet_id on quiet (id);")
+    old = database.another()
+    old.execute("begin isolation level repeatable read; select 1")
+    told = on_waiting(database, lambda: None)
+    release = threading.Timer(3.0, old.rollback)
+    release.start()
+    result = database.run("up", lock_timeout=0.5)
+    release.join()
+    pid = old.info.backend_pid
+    old.close()
+    assert result.failure is None
+    assert told[0]["reason"] == "Transaction"
+    assert [each.pid for each in told[0]["holders"]] == [pid]
+    assert told[0]["message"].startswith(
+        "v1.0.0_a.sql:1 waits for a transaction to end (waiting for old snapshots): process "
+    )
+    assert [each["message"] for each in database.reporter.of(EventName.WAITING)] == [
+        told[0]["message"]
+    ]
+
+
+@pytest.mark.one_version
 def test_whoever_waits_for_nothing_has_nobody_in_the_way(database, observing):
     """Neither a session that works, nor one that is gone."""
     assert blockers.look(observing, database.connection.info.backend_pid) is None
