@@ -310,11 +310,16 @@ def test_a_history_that_is_locked_at_the_files_end_is_told_with_who_holds_it(dat
             other.execute("begin; lock table schema_migrations in share mode")
 
     database.reporter.listeners.append(lock)
-    failure = database.run("up", lock_timeout=0.2, lock_retries=0).failure
+    failure = database.run("up", lock_timeout=0.6, lock_retries=0).failure
     other.close()
     assert (failure.sqlstate, failure.statement) == ("55P03", 0)
     assert f"process {pid}" in failure.message
     assert not database.has("a")
+    (waiting,) = database.reporter.of(EventName.WAITING)
+    assert waiting["message"].startswith(
+        "v1.0.0_a.sql: the end of its transaction waits for the ROW EXCLUSIVE lock on "
+        f"public.schema_migrations: process {pid} "
+    )
 
 
 def test_a_history_that_a_prepared_transaction_holds_is_told_with_its_name(database):

@@ -254,7 +254,7 @@ class Applying:
         return ALL if is_all else script.mode.value
 
     def _watch(self) -> Watch:
-        return Watch(self.context.progress.statement, self.context.progress.silence)
+        return Watch(self.context.progress.statement, self.context.progress.ending)
 
     def _table(self) -> str:
         return self.found.table(bookkeeping.HISTORY).as_string(self.session.connection)
@@ -265,7 +265,7 @@ class Applying:
     def _pause(self, error: DbmigrateError, tries: int, seconds: float) -> None:
         """Let the traffic behind our lock request through."""
         self.context.progress.waiting_for_table(
-            f"{error.message}; the file is undone and tried again in {seconds:.1f} s "
+            f"{error.message}; tried again in {seconds:.1f} s "
             f"(try {tries + 1} of {self.retry.retries + 1})",
             self.context.progress.blockers_seen,
         )

@@ -38,7 +38,6 @@ from dbmigrate.postgres.failures import (
 )
 from dbmigrate.postgres.session import (
     SYNC,
-    Batch,
     ConnectionLostError,
     Reply,
     Request,
@@ -69,8 +68,8 @@ class Watch:
 
     on_statement: Callable[[Statement], None]
     """A statement was reached; called for each, so it must be quick."""
-    on_silence: Callable[[Statement, float], None]
-    """A statement is running for so many seconds."""
+    on_end: Callable[[], None]
+    """All statements are done; the history's row is written."""
 
 
 class _Part:
@@ -235,13 +234,9 @@ class Execution:
             opening = ()
 
     def _batch(self, part: _Part) -> None:
-        def on_silence(_: int, seconds: float) -> None:
-            if part.waiting:
-                self.watch.on_silence(part.waiting[0], seconds)
-
         failure: MigrationFailedError | RefusedError | None = None
         try:
-            for reply in self.session.run(part, Batch(on_silence=on_silence)):
+            for reply in self.session.run(part):
                 if reply.number < len(part.opening):
                     failure = failure or self._opened(reply)
                     part.is_open = reply.number == len(part.opening) - 1
@@ -285,6 +280,7 @@ class Execution:
     def _commit(self) -> tuple[Committed, ...]:
         """The second round trip, which no signal interrupts."""
         took = self.milliseconds
+        self.watch.on_end()
         (applied_at,) = commit(
             self.session,
             self.script.file,

@@ -18,6 +18,7 @@ from typing import Final
 import psycopg
 
 from dbmigrate.errors import DbmigrateError
+from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres import blockers
 from dbmigrate.postgres.blockers import Wait
 from dbmigrate.postgres.session import ConnectionLostError, Session
@@ -42,8 +43,8 @@ class Task:
     """What the observed session is at; a new value for each statement."""
 
     pid: int
-    number: int
-    """The statement's."""
+    statement: Statement | None
+    """None for the end of a file, when its row in the history is written."""
     since: float
     """By the monotonic clock."""
 

@@ -73,7 +73,6 @@ class Progress:
         self._observer = Observer(second_session, lambda: self._task, self._seen, lock_timeout)
         self._mutex = threading.RLock()
         self._task: Task | None = None
-        self._statement: Statement | None = None
         self._file: MigrationFile | None = None
         self._of = 0
         self._pid = 0
@@ -118,13 +117,14 @@ class Progress:
         now = time.monotonic()
         if statement.number == 1:
             self.blockers_seen = ()
-        self._statement, self._task = statement, Task(self._pid, statement.number, now)
+        self._task = Task(self._pid, statement, now)
         if self.tell_all or now - self._told >= _TELL_STATEMENT_EVERY:
             with self._mutex:
                 self._tell_statement(statement, Seen(0.0))
 
-    def silence(self, statement: Statement, seconds: float) -> None:
-        """A statement has been running for so long: the observer tells it."""
+    def ending(self) -> None:
+        """All statements of the file are done; its row in the history is written."""
+        self._task = Task(self._pid, None, time.monotonic())
 
     def idle(self) -> None:
         """No statement of a file runs: there is nothing to look at."""
@@ -134,21 +134,20 @@ class Progress:
     def _seen(self, task: Task, seen: Seen) -> None:
         """In the observer's thread: what it saw of a statement, which may be over by now."""
         with self._mutex:
-            statement = self._statement
-            if task is not self._task or statement is None:
+            if task is not self._task:
                 return
             now = time.monotonic()
             if seen.wait is None:
                 self._waits.forget()
-                if self._runs.is_due(task.number, seen.seconds, now):
-                    self._tell_statement(statement, seen)
+                if task.statement and self._runs.is_due(task, seen.seconds, now):
+                    self._tell_statement(task.statement, seen)
                 return
             self._runs.forget()
             holders = seen.wait.holders
             self.blockers_seen = holders or self.blockers_seen
             about = frozenset((each.pid, each.prepared) for each in holders)
             if self._waits.is_due(about, seen.seconds, now):
-                self._tell_wait(statement, seen, seen.wait)
+                self._tell_wait(task.statement, seen, seen.wait)
 
     def _tell_statement(self, statement: Statement, seen: Seen) -> None:
         self._told = time.monotonic()
@@ -171,14 +170,15 @@ class Progress:
             **data,
         )
 
-    def _tell_wait(self, statement: Statement, seen: Seen, wait: Wait) -> None:
+    def _tell_wait(self, statement: Statement | None, seen: Seen, wait: Wait) -> None:
         name = self._file.file if self._file else ""
+        place = f"{name}:{statement.line}" if statement else f"{name}: the end of its transaction"
         phase = f" ({seen.progress.phase})" if seen.progress and wait.is_transaction else ""
         who = blockers.describe_all(wait.holders) or "somebody who has just let go"
         self._emit(
             EventName.WAITING,
             reason="Transaction" if wait.is_transaction else "TableLock",
-            message=f"{name}:{statement.line} waits for {wait.what}{phase}: {who}",
+            message=f"{place} waits for {wait.what}{phase}: {who}",
             holders=wait.holders,
         )
 

@@ -44,7 +44,7 @@ from dbmigrate.postgres.failures import (
     statement_in_doubt,
 )
 from dbmigrate.postgres.ledger import Entry, Ledger, checksum_of
-from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Reply, Request, Session
+from dbmigrate.postgres.session import SYNC, ConnectionLostError, Reply, Request, Session
 from dbmigrate.postgres.targets import Target, target_of
 
 if TYPE_CHECKING:
@@ -288,12 +288,8 @@ class Stepwise:
         """
         told = list(requests)
 
-        def on_silence(_number: int, seconds: float) -> None:
-            if statement is not None:
-                self.watch.on_silence(statement, seconds)
-
         try:
-            replies = list(self.session.run([*told, SYNC], Batch(on_silence=on_silence)))
+            replies = list(self.session.run([*told, SYNC]))
         except ConnectionLostError as lost:
             raise cut_off(self.file, statement, str(lost)) from lost
         for reply in replies:
@@ -316,6 +312,7 @@ class Stepwise:
 
     def _commit(self) -> tuple[Committed, ...]:
         took = self.milliseconds
+        self.watch.on_end()
         (applied_at,) = commit(
             self.session,
             self.file,

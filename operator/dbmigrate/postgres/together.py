@@ -57,6 +57,7 @@ class Together:
             each.start()
             took.append(each.milliseconds)
         first, last = self.files[0], self.files[-1]
+        last.watch.on_end()
         applied_at = commit(
             last.session,
             last.script.file,
