@@ -57,9 +57,16 @@ _CAUSES: Final = (
         "create the database, or correct its name",
     ),
     _Cause(
+        "ClientCertificateRequired",
+        r"connection requires a valid client certificate|certificate authentication failed|"
+        r"tlsv1\S* alert (certificate required|unknown ca)|sslv3 alert bad certificate|"
+        r"could not (open|read|load) (private key|certificate) file|certificate present, but not",
+        "give the client's own certificate and key by sslcert and sslkey",
+    ),
+    _Cause(
         "TlsNotTrusted",
         r"certificate verify failed|root certificate file|server certificate for|"
-        r"self[- ]signed certificate|certificate authentication failed",
+        r"self[- ]signed certificate",
         "give the server's authority by sslrootcert, and connect by the name in its certificate",
     ),
     _Cause(
@@ -69,7 +76,7 @@ _CAUSES: Final = (
     ),
     _Cause(
         "TlsRequired",
-        r"no encryption|SSL off|connection requires a valid client certificate",
+        r"no encryption|SSL off",
         "the server wants TLS for this connection: set sslmode=require or verify-full",
     ),
     _Cause(
