@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dbmigrate.migrations.version import Version
 
 _set = click.option(
-    "--set",
+    "--number",
     "set_id",
     cls=Option,
     type=click.IntRange(min=1),
@@ -98,10 +98,10 @@ def restore(  # noqa: PLR0913 -- one for each option
     Examples:
       dbmigrate kept restore 1.6.0
       dbmigrate kept restore 1.6.0 --table users --on-conflict skip
-      dbmigrate kept restore --set 12 --into public.users_before
+      dbmigrate kept restore --number 12 --into public.users_before
     """
     if version is None and set_id is None:
-        raise click.UsageError("Give a VERSION or --set N.", ctx)
+        raise click.UsageError("Give a VERSION or --number N.", ctx)
     request = KeptRequest(
         version=None if version is None else str(version),
         table=table,
@@ -135,10 +135,10 @@ def purge(
     \b
     Examples:
       dbmigrate kept purge --older-than 90d
-      dbmigrate kept purge --set 12
+      dbmigrate kept purge --number 12
     """
     if older_than is None and set_id is None:
-        raise click.UsageError("Give --older-than AGE or --set N.", ctx)
+        raise click.UsageError("Give --older-than AGE or --number N.", ctx)
     request = KeptRequest(set_id=set_id, older_than=older_than)
     return execute(ctx, Request("kept purge", needs_source=False, kept=request))
 

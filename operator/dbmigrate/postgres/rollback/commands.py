@@ -38,7 +38,7 @@ def _restore(context: Context) -> None:
 def _purge(context: Context) -> None:
     request = context.options.kept
     if request.older_than is None and request.set_id is None:
-        raise UsageError("purge what? Give --older-than or --set", code="NothingToPurge")
+        raise UsageError("purge what? Give --older-than or --number", code="NothingToPurge")
     session, found = _locked(context)
     context.kept += kept.purge(session, found, request)
     lock.remove_row(session, found)

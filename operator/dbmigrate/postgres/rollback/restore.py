@@ -66,7 +66,7 @@ class _Restore:
                 raise UsageError(
                     f"--into takes one set, and these are {len(sets)}: {titles}",
                     code="SeveralSets",
-                    hint="choose one by --set N or --table NAME",
+                    hint="choose one by --number N or --table NAME",
                 )
         putback = PutBack(self.session, self.found, self.request.on_conflict)
         done = []
