@@ -24,6 +24,7 @@ _PLACES: Final = {
     "baseline": "baseline.baseline",
     "repair": "repair.repair",
     "adopt": "adoption.adopt.adopt",
+    "pin": "pinning.pin",
 }
 """Module and function, below this package."""
 

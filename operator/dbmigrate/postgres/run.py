@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 __all__ = ["Reporter", "RunOptions", "run"]
 
 _MIGRATING = ("up", "down", "to")
-_AMENDING = ("baseline", "repair", "adopt")
+_AMENDING = ("baseline", "repair", "adopt", "pin")
 _READING = ("status", "plan", "validate", "lint", "kept")
 _KEEPING = ("kept restore", "kept purge")
 _ASK_AFTERWARDS = 5.0

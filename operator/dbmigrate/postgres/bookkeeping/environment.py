@@ -33,8 +33,8 @@ def check_environment(found: Bookkeeping, claimed: str | None) -> str | None:
             f"this database belongs to the environment {found.environment}{copy}, "
             f"and the run claims {claimed}",
             code="EnvironmentMismatch",
-            hint="connect to the right database; if it was copied or moved on purpose: "  # noqa: S608 -- text for people
-            f"delete from {found.schema}.migration_settings where key = 'environment'",
+            hint="connect to the right database; if it was copied or moved on purpose, say so: "
+            f"`dbmigrate pin --environment {claimed}`",
         )
     if is_copy:
         return (
