@@ -24,7 +24,6 @@ from dbmigrate.api.report import (
     FailedAttempt,
     IntegrityReport,
     KeptData,
-    LockHolder,
     MigrationRecord,
     Outcome,
     RestoredData,
@@ -34,8 +33,6 @@ from dbmigrate.api.report import (
 from dbmigrate.api.rules import PlanRules
 from dbmigrate.errors import (
     DbmigrateError,
-    InterruptedRunError,
-    MigrationFailedError,
     UnreachableError,
     UsageError,
 )
@@ -44,18 +41,16 @@ from dbmigrate.migrations.amend import Amend
 from dbmigrate.migrations.applied import AppliedMigration, newest, pending
 from dbmigrate.migrations.plan import Plan
 from dbmigrate.migrations.version import Version
-from dbmigrate.postgres import blockers, bookkeeping, history
-from dbmigrate.postgres.advice import advice_for
+from dbmigrate.postgres import bookkeeping, endings, history
 from dbmigrate.postgres.commands import command_named
 from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
-from dbmigrate.postgres.failures import is_transient
 from dbmigrate.postgres.interruption import Interrupted, Interruption
 from dbmigrate.postgres.ledger import read_unfinished
 from dbmigrate.postgres.progress import Progress, Reporter
 from dbmigrate.postgres.proof import not_shown
 from dbmigrate.postgres.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
 from dbmigrate.postgres.rollback.options import ALL_KEPT, KEEP, KeepOptions, KeptRequest
-from dbmigrate.postgres.session import ConnectionLostError, ServerError, Session
+from dbmigrate.postgres.session import ConnectionLostError, Session
 
 if TYPE_CHECKING:
     from dbmigrate.api.checks import IntegrityCheck
@@ -225,17 +220,21 @@ def run(
     except DbmigrateError as caught:
         error = caught
     except Interrupted:
-        error = _interrupted(interruption)
+        error = endings.interrupted(interruption)
     except ConnectionLostError as caught:
-        error = _lost(settings, str(caught))
+        error = endings.lost(settings, str(caught))
     except psycopg.Error as caught:
         # An operational error without a code is libpq's own: the connection.
         is_lost = isinstance(caught, psycopg.OperationalError) and caught.sqlstate is None
-        error = _lost(settings, str(caught)) if is_lost else _unexpected(context, caught)
+        error = (
+            endings.lost(settings, str(caught))
+            if is_lost
+            else endings.refused(context.session, options.history_schema, caught)
+        )
     try:
         state = _observe(context, error)
         if state is None and error is None and options.command in _READING:
-            error = _lost(settings, "the history could not be read to its end")
+            error = endings.lost(settings, "the history could not be read to its end")
         if state is not None and error is not None:
             _disown(context, state)
     finally:
@@ -243,58 +242,6 @@ def run(
         if context.session is not None:
             context.session.close()
     return _result(context, state, error, began)
-
-
-def _interrupted(interruption: Interruption) -> InterruptedRunError:
-    number = interruption.signal_number or 15
-    return InterruptedRunError(
-        f"interrupted by signal {number}; the open transaction is undone",
-        signal_number=number,
-        hint="run again to go on",
-    )
-
-
-def _lost(settings: ConnectionSettings, reason: str) -> UnreachableError:
-    return UnreachableError(
-        f"the connection to {settings.place} was lost: {reason}",
-        code="ConnectionLost",
-        hint="run again when the server is back",
-    )
-
-
-def _unexpected(context: Context, error: psycopg.Error) -> DbmigrateError:
-    """What the server refused us outside of any file: a right, a timeout, a damaged table."""
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if isinstance(error, psycopg.errors.LockNotAvailable):
-        return _history_locked(context, text)
-    said = ServerError(error.sqlstate or "", error.diag.message_primary or text)
-    return MigrationFailedError(
-        f"the server refused a statement of dbmigrate's own: {text}",
-        code="BookkeepingFailed",
-        hint=advice_for(said) or "look at the rights and locks on the history's tables",
-        sqlstate=error.sqlstate or "",
-        server_message=text,
-        transient=is_transient(error.sqlstate or ""),
-    )
-
-
-def _history_locked(context: Context, text: str) -> DbmigrateError:
-    """Somebody holds one of the history's tables for longer than we wait."""
-    schema = context.options.history_schema
-    holders: tuple[LockHolder, ...] = ()
-    if context.session is not None and context.session.is_alive:
-        with contextlib.suppress(ConnectionLostError, psycopg.Error, Interrupted):
-            holders = blockers.on_tables(context.session, schema, bookkeeping.TABLES)
-    failure = MigrationFailedError(
-        f"somebody holds a lock on the history's tables in the schema {schema}: {text}",
-        code="HistoryLocked",
-        hint="run again when it is free, or raise --lock-timeout",
-        sqlstate="55P03",
-        server_message=text,
-        transient=True,
-    )
-    blockers.explain(failure, holders)
-    return failure
 
 
 @dataclass(frozen=True, slots=True)

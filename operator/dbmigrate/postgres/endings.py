@@ -1,0 +1,80 @@
+"""From what ended a run outside of any file to our errors; what ends a file is `failures`'s."""
+
+from __future__ import annotations
+
+import contextlib
+
+import psycopg
+
+from dbmigrate.api.report import LockHolder
+from dbmigrate.errors import (
+    DbmigrateError,
+    InterruptedRunError,
+    MigrationFailedError,
+    UnreachableError,
+)
+from dbmigrate.postgres import blockers, bookkeeping
+from dbmigrate.postgres.advice import advice_for
+from dbmigrate.postgres.connection import ConnectionSettings
+from dbmigrate.postgres.failures import is_transient
+from dbmigrate.postgres.interruption import Interrupted, Interruption
+from dbmigrate.postgres.session import ConnectionLostError, ServerError, Session
+
+
+def interrupted(interruption: Interruption) -> InterruptedRunError:
+    """A signal came while nothing was in doubt."""
+    number = interruption.signal_number or 15
+    return InterruptedRunError(
+        f"interrupted by signal {number}; the open transaction is undone",
+        signal_number=number,
+        hint="run again to go on",
+    )
+
+
+def lost(settings: ConnectionSettings, reason: str) -> UnreachableError:
+    """The connection broke outside of any file."""
+    return UnreachableError(
+        f"the connection to {settings.place} was lost: {reason}",
+        code="ConnectionLost",
+        hint="run again when the server is back",
+    )
+
+
+def refused(session: Session | None, schema: str, error: psycopg.Error) -> DbmigrateError:
+    """What the server refused us outside of any file: a right, a timeout, a damaged table.
+
+    Args:
+        session: the run's, if there is one: it is asked who holds the history's tables.
+        schema: the history's.
+        error: what the server said.
+    """
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return _history_locked(session, schema, text)
+    said = ServerError(error.sqlstate or "", error.diag.message_primary or text)
+    return MigrationFailedError(
+        f"the server refused a statement of dbmigrate's own: {text}",
+        code="BookkeepingFailed",
+        hint=advice_for(said) or "look at the rights and locks on the history's tables",
+        sqlstate=error.sqlstate or "",
+        server_message=text,
+        transient=is_transient(error.sqlstate or ""),
+    )
+
+
+def _history_locked(session: Session | None, schema: str, text: str) -> DbmigrateError:
+    """Somebody holds one of the history's tables for longer than we wait."""
+    holders: tuple[LockHolder, ...] = ()
+    if session is not None and session.is_alive:
+        with contextlib.suppress(ConnectionLostError, psycopg.Error, Interrupted):
+            holders = blockers.on_tables(session, schema, bookkeeping.TABLES)
+    failure = MigrationFailedError(
+        f"somebody holds a lock on the history's tables in the schema {schema}: {text}",
+        code="HistoryLocked",
+        hint="run again when it is free, or raise --lock-timeout",
+        sqlstate="55P03",
+        server_message=text,
+        transient=True,
+    )
+    blockers.explain(failure, holders)
+    return failure
