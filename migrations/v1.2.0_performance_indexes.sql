@@ -3,6 +3,7 @@
 -- A plain CREATE INDEX makes writers of its table wait while it is built. These tables are small:
 -- that is milliseconds, and all of it is one transaction. A large table wants CONCURRENTLY, which
 -- cannot run inside a transaction.
+-- squawk-ignore-file require-concurrent-index-creation
 
 -- PostgreSQL indexes the referenced side of a foreign key, not the referencing one. The unique
 -- key (subject_id, title) serves exams; questions has nothing yet.

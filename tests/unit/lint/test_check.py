@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from dbmigrate.api.lint import LintLevel
 from dbmigrate.errors import SourceError
 from dbmigrate.lint import check
+from dbmigrate.lint.squawk import Squawk
 from dbmigrate.migrations.statements import position
 
 
@@ -194,12 +195,12 @@ def test_a_large_file_is_a_gap(lint, monkeypatch):
     monkeypatch.setattr(check, "TEXT_LIMIT", 1000)
     monkeypatch.setattr(check, "FILE_LIMIT", 5000)
     data = "copy a from stdin;\n" + "1\n" * 1000 + "\\.\ndrop table a;\n"
-    too_long, too_large = "select 1;\n" * 101, "select 1;\n" * 501
+    too_long, too_large = "drop view;\n" * 92, "drop view;\n" * 455
     report = lint(data, too_long, too_large)
     assert [each.version for each in report.findings] == ["1.1.0"]
     assert [each.version for each in report.gaps] == ["1.2.0", "1.3.0"]
-    assert "1010 characters" in report.gaps[0].reason
-    assert "5010 bytes" in report.gaps[1].reason
+    assert "1012 characters" in report.gaps[0].reason
+    assert "5005 bytes" in report.gaps[1].reason
 
 
 def test_many_files_take_few_runs_and_are_all_looked_at(lint, monkeypatch):
@@ -223,10 +224,26 @@ def test_no_file_is_no_finding(lint):
     assert lint().files == 0
 
 
-def test_data_of_the_project_it_lints_does_not_reach_the_program(lint, monkeypatch, tmp_path):
-    """Neither a configuration that lies about, nor the process's variables."""
-    (tmp_path / ".squawk.toml").write_text('excluded_rules = ["ban-drop-table"]\n')
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    assert len(lint("drop table a;").findings) == 1
+def test_no_configuration_that_lies_about_is_read(lint, monkeypatch, tmp_path):
+    """It would be looked for in every folder above squawk's own; nothing is left behind either."""
+    (tmp_path / ".squawk.toml").write_text('pg_version = "10.0"\n')
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert lint("alter table a add column b bigint default 5;").findings == ()
     assert list(tmp_path.iterdir()) == [tmp_path / ".squawk.toml"]
+
+
+def test_an_error_that_no_left_out_statement_explains_makes_the_file_a_gap(lint, squawk, tmp_path):
+    """However often one is left out, it would come again."""
+    wrapper = tmp_path / "squawk"
+    error = (
+        '{"file":"0.sql","line":0,"column":0,"level":"Error","message":"always","help":null,'
+        '"rule_name":"syntax-error","column_end":0,"line_end":0}'
+    )
+    wrapper.write_text(f"#!/bin/sh\n{squawk.program} \"$@\" | sed 's/^\\[/[{error},/'\n")
+    wrapper.chmod(0o755)
+    report = lint("select 1; drop table a;", program=Squawk(wrapper))
+    assert report.findings == ()
+    assert [each.reason for each in report.gaps] == [
+        "the linter cannot read the statement: always",
+        "the linter cannot read the file: always",
+    ]

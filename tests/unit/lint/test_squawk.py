@@ -143,6 +143,13 @@ def test_a_rule_that_squawk_does_not_know_is_told_with_its_own_words(squawk):
         squawk.look(["select 1;"], in_transaction=True, excluded=["nonsense"])
 
 
+def test_no_variable_of_the_process_reaches_the_program(program, tmp_path, monkeypatch):
+    """They hold passwords."""
+    monkeypatch.setenv("PGPASSWORD", "s3cret")
+    failure(program(f"env > {tmp_path}/seen; exit 1"))
+    assert "s3cret" not in (tmp_path / "seen").read_text()
+
+
 def test_the_temporary_folder_is_private_and_removed(program, tmp_path, monkeypatch):
     """Texts may hold passwords of roles."""
     monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
