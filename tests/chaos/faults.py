@@ -90,7 +90,7 @@ _WEIGHTS: Final = {
     Action.KILL_BACKEND: 6,
     Action.CRASH: 6,
     Action.SHUTDOWN: 2,
-    Action.CUT: 12,
+    Action.CUT: 15,
     Action.REFUSE: 3,
     Action.RACE: 5,
     Action.THIEF: 3,
@@ -98,6 +98,8 @@ _WEIGHTS: Final = {
     Action.CLOCK: 2,
     Action.EDIT: 4,
 }
+_AT_COMMIT: Final = {Action.CUT: 0.75, Action.REFUSE: 0.75, Action.CRASH: 0.6}
+"""The share of each that strikes at a COMMIT, where the most is at stake; of others a smaller."""
 _BY_TIME_ALONE: Final = {Action.RACE, Action.THIEF, Action.BLOCKER, Action.CLOCK}
 
 
@@ -123,7 +125,11 @@ def draw_faults(
 
 def _draw(random: Random, scale: Scale) -> Fault:
     action = random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
-    instant = _instant(random, scale, by_time=action in _BY_TIME_ALONE)
+    instant = (
+        Instant(seconds=random.uniform(0, scale.seconds * 1.1))
+        if action in _BY_TIME_ALONE
+        else _instant(random, scale, at_commit=_AT_COMMIT.get(action, 0.4))
+    )
     longest = 0.4 if random.random() < 0.9 else 1.5
     return Fault(
         action,
@@ -134,13 +140,12 @@ def _draw(random: Random, scale: Scale) -> Fault:
     )
 
 
-def _instant(random: Random, scale: Scale, *, by_time: bool) -> Instant:
-    chance = random.random()
+def _instant(random: Random, scale: Scale, *, at_commit: float) -> Instant:
     way = random.choice(list(Way))
-    if by_time or chance < 0.3:
+    if random.random() < at_commit:
+        behind = random.random() < 0.5
+        return Instant(way=way, commit=random.randint(1, scale.commits), behind=behind)
+    if random.random() < 0.5:
         return Instant(seconds=random.uniform(0, scale.seconds * 1.1))
-    if chance < 0.6:
-        total = scale.requests if way is Way.REQUEST else scale.answers
-        return Instant(way=way, at_byte=random.randint(1, round(total * 1.1)))
-    behind = random.random() < 0.5
-    return Instant(way=way, commit=random.randint(1, scale.commits), behind=behind)
+    total = scale.requests if way is Way.REQUEST else scale.answers
+    return Instant(way=way, at_byte=random.randint(1, round(total * 1.1)))
