@@ -57,7 +57,8 @@ def _show(trial: Trial) -> None:
     for attempt in trial.attempts:
         faults = "; ".join(attempt.faults) or "no fault"
         struck = f"{attempt.struck} struck, " if attempt.faults else ""
-        print(f"  {' '.join(attempt.command)}: {faults} ({struck}{attempt.seconds:.2f} s)"
+        together = " --transaction all" if attempt.is_one_transaction else ""
+        print(f"  {' '.join(attempt.command)}{together}: {faults} ({struck}{attempt.seconds:.2f} s)"
               f" -> {attempt.ended}")  # fmt: skip
     for violation in trial.violations:
         print(f"  {violation.kind.value.upper()}: {violation.text}")

@@ -31,6 +31,8 @@ class Attempt:
     """One run with its faults, and how it ended."""
 
     command: tuple[str, ...]
+    is_one_transaction: bool = False
+    """All its files are one transaction."""
     faults: tuple[str, ...] = ()
     struck: int = 0
     """How many of the faults found the run at work."""
@@ -148,7 +150,8 @@ class Run:
         uri = f"postgresql://postgres@127.0.0.1:{port}/{self.stage.name}"
         source = ("--database", uri, "--source", str(self.stage.folder))
         keep = () if self.stage.keep or self.attempt.command == ("up",) else ("--keep-data", "off")
-        arguments = [*self.attempt.command, *keep, *_OPTIONS, *source]
+        together = ("--transaction", "all") if self.attempt.is_one_transaction else ()
+        arguments = [*self.attempt.command, *keep, *together, *_OPTIONS, *source]
         folder = self.folder / str(len(self.runners))
         self.runners.append(Runner(arguments, folder, clock))
 

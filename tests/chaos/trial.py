@@ -24,6 +24,7 @@ from tests.postgres.servers import Server
 _GONE_WITHIN: Final = 8.0
 """Seconds in which the server process of a dead runner must notice it."""
 _SHARE_KEEPING: Final = 0.6
+_SHARE_TOGETHER: Final = 0.3
 _IMPOSSIBLE: Final = frozenset() if CLOCKS else frozenset({Action.CLOCK})
 
 
@@ -81,8 +82,14 @@ class _Running:
             snapshot = self.see()
             live = set(snapshot.live) if snapshot else set()
             command = self._command(live, self._unfinished(snapshot))
-            scale = self._measure(live, self._wanted(command))
-            self._attempt(command, draw_faults(self.random, scale, _IMPOSSIBLE))
+            steps = self._steps(live, self._wanted(command))
+            attempt = Attempt(
+                command,
+                is_one_transaction=self.random.random() < _SHARE_TOGETHER
+                and not any(file.by_statement for file in steps),
+            )
+            scale = self._measure(steps, is_first=not live)
+            self._attempt(attempt, draw_faults(self.random, scale, _IMPOSSIBLE))
             if self.trial.violations:
                 return
         self._finish()
@@ -97,27 +104,24 @@ class _Running:
             return ("up",)
         return ("to", self.random.choice(["0", *self.stage.current]))
 
-    def _measure(self, live: set[str], wanted: set[str]) -> Scale:
+    def _steps(self, live: set[str], wanted: set[str]) -> list[File]:
+        migrations = (self.stage.current[each] for each in live ^ wanted)
+        return [each.forward if each.version in wanted else each.rollback for each in migrations]
+
+    def _measure(self, steps: list[File], *, is_first: bool) -> Scale:
         """About how much the run will be, by what was measured of others."""
-        steps = [
-            self.stage.current[each].forward
-            if each in wanted
-            else self.stage.current[each].rollback
-            for each in live ^ wanted
-        ]
         texts = sum(len(file.sql) for file in steps)
-        first = not live
         return Scale(
             seconds=0.04 + 0.02 * len(steps),
-            requests=5000 + 6000 * first + 4000 * len(steps) + 2 * texts,
-            answers=5000 + 2500 * first + 350 * len(self.stage.current) + 1150 * len(steps),
-            commits=max(len(steps), 1) + first,
+            requests=5000 + 6000 * is_first + 4000 * len(steps) + 2 * texts,
+            answers=5000 + 2500 * is_first + 350 * len(self.stage.current) + 1150 * len(steps),
+            commits=max(len(steps), 1) + is_first,
         )
 
-    def _attempt(self, command: tuple[str, ...], faults: tuple[Fault, ...]) -> None:
-        attempt = Attempt(command, tuple(map(str, faults)))
+    def _attempt(self, attempt: Attempt, faults: tuple[Fault, ...]) -> None:
+        attempt.faults = tuple(map(str, faults))
         self.trial.attempts.append(attempt)
-        wanted = self._wanted(command) if not _has(faults, Action.EDIT) else None
+        wanted = self._wanted(attempt.command) if not _has(faults, Action.EDIT) else None
         with self.stage.calmed():
             run = self._run(attempt, faults)
             snapshot = self.see()
