@@ -56,6 +56,8 @@ class EventName(StrEnum):
     """Committed: a :class:`MigrationRecord` under ``migration``, with ``number`` and ``of``."""
     KEPT = "dataKept"
     """A rollback was committed that loses this: a :class:`KeptData` under ``kept``."""
+    PROVED = "rollbackProved"
+    """One migration went up, down and up: a :class:`ProvedMigration` under ``migration``."""
     NOTICE = "notice"
     """The server's own word: ``{"severity", "message", "version"}``."""
     WARNING = "warning"
@@ -308,6 +310,57 @@ class RestoredData:
     """Kept values whose rows are not there any more."""
 
 
+class ProofStatus(StrEnum):
+    """What came of proving one rollback."""
+
+    PROVED = "proved"
+    DIFFERS = "differs"
+    """Something did not come back, or came back different."""
+    NO_ROLLBACK = "noRollback"
+    FAILED = "failed"
+    """A step failed: see `phase` and `failure`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofDifference:
+    """An object that is not as it was."""
+
+    kind: str
+    """``table``, ``column``, ``constraint``, ``function``, ``privileges`` …"""
+    identity: str
+    difference: str
+    """``missing``, ``extra`` or ``changed``."""
+    phase: str
+    """``afterRollback``: against before; ``afterSecondUp``: against after the first time up."""
+    diff: str = ""
+    """The lines of its definition that differ: ``-`` as it was, ``+`` as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedMigration:
+    """One migration that went up, down and up on a scratch database."""
+
+    version: str
+    file: str
+    status: ProofStatus
+    phase: str = ""
+    """For FAILED: ``up``, ``down`` or ``secondUp``."""
+    differences: tuple[ProofDifference, ...] = ()
+    """An other order of columns alone does not make it DIFFERS: it cannot be helped."""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProofReport:
+    """What `prove` found."""
+
+    proved: bool
+    """No rollback differs or failed; there may be migrations without one."""
+    migrations: tuple[ProvedMigration, ...] = ()
+    catalog_fingerprint: str = ""
+    """SHA-256 of the catalog that all of it leads to."""
+
+
 @dataclass(frozen=True, slots=True)
 class IntegrityResult:
     """What one integrity check found."""
@@ -373,6 +426,7 @@ class RunResult:
     """A file that is applied in part: the next run goes on with it."""
     failure: Failure | None = None
     restored: tuple[RestoredData, ...] = ()
+    proof: ProofReport | None = None
     integrity: IntegrityReport | None = None
     ahead: tuple[AheadMigration, ...] = ()
     """What the database has that is newer than the source, oldest first."""
@@ -530,6 +584,7 @@ def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
         applied=(),
         kept=(),
         restored=(),
+        proof=_brief_proof(result.proof),
         ahead=(),
         amendments=(),
         integrity=_brief(result.integrity, 0, 0),
@@ -537,6 +592,15 @@ def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
     )
     for limit in (1000, 300, 150, 80, 40, 20, 10):
         yield _cut_texts(result, limit)
+
+
+def _brief_proof(report: ProofReport | None) -> ProofReport | None:
+    """Without what differs; with too many migrations only those that are not proved."""
+    if report is None:
+        return None
+    bad = [each for each in report.migrations if each.status is not ProofStatus.PROVED][:5]
+    cut = tuple(dataclasses.replace(each, differences=(), failure=None) for each in bad)
+    return dataclasses.replace(report, migrations=cut)
 
 
 def _brief(report: IntegrityReport | None, results: int, details: int) -> IntegrityReport | None:

@@ -17,12 +17,14 @@ from dbmigrate.api.report import (
     Outcome,
     PlanReport,
     PlanStep,
+    ProvedMigration,
     RunResult,
 )
 from dbmigrate.cli.amendment_text import state_of, write_amendments
 from dbmigrate.cli.failure_text import cut, write_failure
 from dbmigrate.cli.kept_text import describe_kept, write_kept
 from dbmigrate.cli.lint_text import write_report
+from dbmigrate.cli.proof_text import write_proved
 from dbmigrate.cli.terminal import Terminal
 from dbmigrate.durations import format_duration
 
@@ -72,6 +74,8 @@ class TextOutput:
             case EventName.LINT:
                 of_command = self._out if self._command == "lint" else self._err
                 write_report(of_command, cast("LintReport", data["report"]))
+            case EventName.PROVED:
+                write_proved(self._out, cast("ProvedMigration", data["migration"]))
             case EventName.KEPT:
                 self._kept(cast("KeptData", data["kept"]))
             case EventName.CHECK:

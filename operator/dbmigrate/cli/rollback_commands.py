@@ -1,4 +1,7 @@
-"""The commands about what rollbacks keep. What they do is the engine's matter."""
+"""The commands about rollbacks: what they keep, and whether they lead back.
+
+What they do is the engine's matter.
+"""
 # ruff: noqa: D301 -- a raw docstring would show click's mark instead of being it
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dbmigrate.cli.commands import CHANGE
+from dbmigrate.cli.commands import CHANGE, LOOK
 from dbmigrate.cli.invocation import Request, execute
 from dbmigrate.cli.options import Option, SectionedCommand, SectionedGroup, common_options
 from dbmigrate.cli.parameters import Age, VersionType
@@ -143,4 +146,53 @@ def purge(
     return execute(ctx, Request("kept purge", needs_source=False, kept=request))
 
 
-ROLLBACK_COMMANDS: Final = (kept,)
+@click.command(cls=SectionedCommand, section=LOOK)
+@click.option(
+    "--target",
+    cls=Option,
+    type=VersionType(),
+    metavar="VERSION",
+    help="Stop after this version.  [default: the newest]",
+)
+@click.option(
+    "--pending",
+    cls=Option,
+    is_flag=True,
+    help="Prove only what the target database does not have yet.",
+)
+@click.option(
+    "--scratch",
+    cls=Option,
+    metavar="URI",
+    help="An empty database to use.  [default: one is made beside the target, and removed]",
+)
+@common_options
+@click.pass_context
+def prove(
+    ctx: click.Context,
+    /,
+    target: Version | None,
+    *,
+    pending: bool,
+    scratch: str | None,
+    **_common: Any,
+) -> int:
+    """Prove rollbacks: each migration up, down and up on a scratch database.
+
+    After each step the catalog is compared; each object that did not come back, or came
+    back different, is named. The target database is not touched: a scratch database is
+    made on its server (the role needs CREATEDB) and removed again. Exits with 1 when a
+    rollback does not lead back.
+
+    \b
+    Examples:
+      dbmigrate prove
+      dbmigrate prove --pending --output json
+      dbmigrate prove --scratch postgresql://ci@localhost/empty
+    """
+    from dbmigrate.cli.proving import prove_rollbacks  # noqa: PLC0415 -- loads psycopg
+
+    return prove_rollbacks(ctx, target, pending=pending, scratch=scratch)
+
+
+ROLLBACK_COMMANDS: Final = (kept, prove)

@@ -126,7 +126,7 @@ class Size:
     """Bytes as stored."""
 
 
-def execute(session: Session, statement: Composed | SQL) -> list[tuple[Any, ...]]:
+def execute(session: Session, statement: Composable) -> list[tuple[Any, ...]]:
     """A statement whose values are all in its text; a name in it may hold a per cent sign.
 
     Raises:
@@ -134,7 +134,7 @@ def execute(session: Session, statement: Composed | SQL) -> list[tuple[Any, ...]
         psycopg.Error: the server refused it.
     """
     with session.guarding():
-        cursor = session.connection.execute(statement)
+        cursor = session.connection.execute(statement.as_bytes(session.connection))
         return cursor.fetchall() if cursor.description else []
 
 
