@@ -1,11 +1,23 @@
 """What is particular to each tool: checksums that tell an edit, states that are not whole."""
 
+import shutil
+
 import pytest
-from foreign_histories import ALEMBIC, DBMATE, FLYWAY, GOLANG_MIGRATE, GOOSE, LIQUIBASE, SQITCH
+from foreign_histories import (
+    ALEMBIC,
+    DBMATE,
+    FLYWAY,
+    FOLDER,
+    GOLANG_MIGRATE,
+    GOOSE,
+    LIQUIBASE,
+    SQITCH,
+)
 
 from dbmigrate.api.report import EventName
 from dbmigrate.api.rules import OutOfOrder, PlanRules
 from dbmigrate.migrations.amend import Amend
+from dbmigrate.migrations.version import Version
 
 pytestmark = pytest.mark.one_version
 
@@ -35,7 +47,8 @@ def test_an_edited_file_is_known_by_the_tools_checksum(database, left, number, v
     path.write_bytes(left.text(number).replace(b"create table", b"create  unlogged table"))
     failure = refused(database)
     assert failure.code == "AdoptionMismatch"
-    assert f"{path.name}: is not what {left.tool} ran" in failure.message
+    assert f"{path.name}: is not " in failure.message
+    assert f"its checksum differs from what {left.tool} ran" in failure.message
     assert refused(database, amend=Amend(accept_edited=True)).code == "NoReason"
     result = database.run("adopt", amend=Amend(accept_edited=True, reason="agreed"))
     assert proofs(result)[version] == "edited"
@@ -238,8 +251,69 @@ def test_sqitchs_changes_are_known_by_name(database):
     bare = SQITCH.text(2).replace(b"BEGIN;\n", b"").replace(b"COMMIT;\n", b"")
     database.write("v2.0.0_add_year.sql", bare)
     failure = refused(database)
-    assert "v2.0.0_add_year.sql: is not what sqitch ran as library:add_year" in failure.message
+    assert "v2.0.0_add_year.sql: is not library:add_year: its checksum differs" in failure.message
     amend = Amend(accept_edited=True, reason="without begin and commit")
     result = database.run("adopt", amend=amend)
     assert proofs(result) == {"1.0.0": "checksum", "1.1.0": "checksum", "2.0.0": "edited"}
     assert result.history[0].applied_by == "Library Team <team@example.org>"
+
+
+@pytest.mark.parametrize(
+    "left", [FLYWAY, GOLANG_MIGRATE, DBMATE, GOOSE, SQITCH], ids=lambda left: left.tool
+)
+def test_originals_prove_what_checksums_cannot(database, left):
+    """Ours may differ in comments, white space, and what begins and ends a transaction."""
+    left.put(database)
+    folder = (FOLDER / left.files[0]).parent
+    for number, path in enumerate(sorted(database.folder.glob("*.sql"), key=_version)):
+        text = left.text(number).decode().replace("BEGIN;\n", "").replace("COMMIT;\n", "")
+        path.write_text("-- moved\n" + text.replace(" (\n", "\n(\n").replace("create", "CREATE"))
+    result = database.run("adopt", amend=Amend(originals=folder), history_schema=left.schema)
+    assert set(proofs(result).values()) == {"statements"}
+
+
+@pytest.mark.parametrize("left", [GOLANG_MIGRATE, DBMATE, GOOSE], ids=lambda left: left.tool)
+@pytest.mark.parametrize("number", [0, 2])
+def test_originals_show_an_edit(database, left, number):
+    """Also below the current version of a tool that keeps nothing else."""
+    left.put(database)
+    folder = (FOLDER / left.files[0]).parent
+    path = sorted(database.folder.glob("*.sql"), key=_version)[number]
+    path.write_bytes(left.text(number).replace(b"table", b"TABLE if not exists"))
+    options = {"history_schema": left.schema}
+    failure = refused(database, amend=Amend(originals=folder), **options)
+    assert path.name in failure.message
+    assert "its statements are not those of" in failure.message
+    amend = Amend(originals=folder, accept_edited=True, reason="agreed")
+    found = proofs(database.run("adopt", amend=amend, **options))
+    assert sorted(found.values()) == ["edited", "statements", "statements"]
+
+
+def test_originals_that_the_tool_did_not_run_prove_nothing(database, tmp_path):
+    """Flyway's checksum is of another text."""
+    FLYWAY.put(database)
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    text = b"create table author ();"
+    (folder / "V1__create_author.sql").write_bytes(text)
+    database.write("v1.0.0_create_author.sql", text)
+    failure = refused(database, amend=Amend(originals=folder))
+    assert "V1__create_author.sql has another checksum than what flyway ran" in failure.message
+    assert "v1.1.0" not in failure.message
+
+
+def test_originals_that_are_not_there_are_told(database, tmp_path):
+    """A folder without them, one file missing, a tool that has none."""
+    GOOSE.put(database)
+    assert refused(database, amend=Amend(originals=tmp_path / "none")).code == "NoOriginals"
+    folder = tmp_path / "goose"
+    shutil.copytree((FOLDER / GOOSE.files[0]).parent, folder)
+    (folder / "00002_create_book.sql").unlink()
+    assert "no original of 2" in refused(database, amend=Amend(originals=folder)).message
+    database.connection.execute("drop table goose_db_version")
+    LIQUIBASE.put(database)
+    assert refused(database, amend=Amend(originals=folder)).code == "NoOriginals"
+
+
+def _version(path):
+    return Version.parse(path.name.partition("_")[0])

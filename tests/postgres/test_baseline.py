@@ -127,6 +127,15 @@ def test_an_edited_file_below_the_baseline_is_refused_as_any_other(existing):
     assert existing.run("up").failure.code == "ChecksumMismatch"
 
 
+def test_a_file_that_is_applied_in_part_is_not_said_to_be_applied(existing):
+    """It was begun by statement; the rest of it would never run."""
+    existing.write(
+        "v1.0.0_a.sql", "vacuum a; create index concurrently i on a ((1)); select nothing();"
+    )
+    assert existing.run("up").failure.code == "MigrationFailed"
+    assert existing.run("baseline", "1.1.0").failure.code == "UnfinishedMigration"
+
+
 def test_the_environment_is_remembered_and_checked(existing):
     """As by any command that writes."""
     existing.run("baseline", "1.1.0", environment="production")

@@ -82,3 +82,19 @@ def test_a_plan_that_was_cut_is_gone_on_with(late):
         "create or replace function fails() returns int language sql as 'select 1'"
     )
     assert late.run("down", "1.0.0", expect_plan=back).current_version == "1.0.0"
+
+
+def test_a_way_back_that_was_cut_is_gone_on_with(late):
+    """Its first step is not the newest version, but the last applied."""
+    late.run("up", rules=WARN)
+    late.connection.execute("create function one() returns int language sql as 'select 0'")
+    late.write("rollbacks/v1.2.0_rollback.sql", "drop table c; select 1 / one();")
+    planned = late.run("plan", "1.0.0").plan
+    assert planned.from_version == "1.2.0"
+    cut = late.run("down", "1.0.0", expect_plan=planned.hash)
+    assert [record.version for record in cut.applied] == ["1.1.0"]
+    late.connection.execute(
+        "create or replace function one() returns int language sql as 'select 1'"
+    )
+    result = late.run("down", "1.0.0", expect_plan=planned.hash)
+    assert (result.failure, result.current_version) == (None, "1.0.0")

@@ -6,6 +6,7 @@ As in `dbmigrate.cli.commands`, ``\\b`` on a line of its own keeps a paragraph's
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -131,6 +132,13 @@ def repair(
     help="Write a proposal of such a map there.",
 )
 @click.option(
+    "--originals",
+    cls=Option,
+    type=FILE,
+    metavar="DIR",
+    help="The tool's own files: ours must have the same statements.",
+)
+@click.option(
     "--accept-edited",
     cls=Option,
     is_flag=True,
@@ -152,10 +160,11 @@ def adopt(ctx: click.Context, /, **options: Any) -> int:
     \b
     Examples:
       dbmigrate adopt --dry-run
+      dbmigrate adopt goose --originals db/migrations
       dbmigrate adopt alembic --write-map map.yaml --dry-run
       dbmigrate adopt alembic --map map.yaml
     """
-    names = ("reason", "dry_run", "tool", "table", "map_file", "write_map", "accept_edited")
+    names = {each.name for each in dataclasses.fields(Amend)} & options.keys()
     amend = Amend(**{name: options[name] for name in names})
     return execute(ctx, Request("adopt", amend=amend))
 

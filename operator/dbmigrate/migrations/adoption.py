@@ -17,7 +17,16 @@ from dbmigrate.api.report import Amendment, AmendmentAction
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.amend import Recorded
 from dbmigrate.migrations.applied import ADOPTED, BASELINE, AppliedMigration
-from dbmigrate.migrations.foreign import Fits, ForeignHistory, ForeignMigration
+from dbmigrate.migrations.foreign import (
+    DigestOf,
+    Digests,
+    ForeignHistory,
+    ForeignMigration,
+    fits,
+    no_digests,
+    version_of,
+)
+from dbmigrate.migrations.originals import Original, canonical, has_same_statements
 from dbmigrate.migrations.source import MigrationFile, Source
 from dbmigrate.migrations.version import Version
 
@@ -85,11 +94,21 @@ class Accept:
     """Older files that the tool has not applied may stay pending."""
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """By what files are compared with what the tool ran."""
+
+    digests: DigestOf = no_digests
+    """Makes the tool's own checksums."""
+    originals: Mapping[str, Original] | None = None
+    """The tool's own files by their keys; None when they were not given."""
+
+
 def plan_adoption(
     source: Source,
     history: ForeignHistory,
-    fits: Fits,
     mapping: Mapping[str, Version],
+    evidence: Evidence | None = None,
     accept: Accept | None = None,
 ) -> Adoption:
     """Match the migrations with the files.
@@ -97,13 +116,16 @@ def plan_adoption(
     Args:
         source: the files.
         history: the other tool's.
-        fits: compares by the tool's own checksums.
         mapping: versions by the tool's keys or groups; keys that the history has not are
             for other databases.
+        evidence: what there is to compare by.
         accept: what is let be; nothing when it is not given.
+
+    Raises:
+        SourceError: a file that is compared cannot be read as SQL.
     """
     accept = accept or Accept()
-    matching = _Matching(source, history, fits, mapping, accept_edited=accept.edited)
+    matching = _Matching(source, history, mapping, evidence or Evidence(), accept.edited)
     matching.match()
     if not accept.holes:
         matching.find_holes()
@@ -161,8 +183,8 @@ class _Matching:
 
     source: Source
     history: ForeignHistory
-    fits: Fits
     mapping: Mapping[str, Version]
+    evidence: Evidence
     accept_edited: bool
     problems: list[str] = field(default_factory=list)
     found: dict[Version, list[tuple[ForeignMigration, str]]] = field(
@@ -171,6 +193,8 @@ class _Matching:
     """What was matched with each file, and how, in the order of application."""
     covered: dict[Version, tuple[str, str]] = field(default_factory=dict)
     """Origin and proof of what is recorded without a migration of its own."""
+    digests: dict[Version, Digests] = field(default_factory=dict)
+    """Of the files that were compared, each made once."""
 
     def match(self) -> None:
         for each in self.history.migrations:
@@ -183,8 +207,30 @@ class _Matching:
                 self.found[file.version].append((each, how))
                 if self.history.is_pointer:
                     self._cover(file.version, ADOPTED + self.history.tool, "older than current")
-        for version, group in self.found.items():
+        for version, group in tuple(self.found.items()):
             self._compare(self.source.by_version[version], group)
+        if self.evidence.originals is not None:
+            self._compare_covered(self.evidence.originals)
+
+    def _compare_covered(self, originals: Mapping[str, Original]) -> None:
+        """Below a pointer, each file has an original of its own number."""
+        keys = {self.mapping.get(key, version_of(key)): key for key in originals}
+        for version, (origin, _) in tuple(self.covered.items()):
+            if origin == BASELINE or version in self.found:
+                continue
+            file = self.source.by_version[version]
+            key = keys.get(version)
+            reason = "it has no original" if key is None else self._against_original(file, key)
+            self.covered[version] = (origin, "edited" if reason else "statements")
+            if reason and not self.accept_edited:
+                self.problems.append(f"{file.file}: {reason}")
+
+    def _fits(self, file: MigrationFile, foreign: Sequence[ForeignMigration]) -> bool | None:
+        if not all(each.digest for each in foreign):
+            return None
+        if file.version not in self.digests:
+            self.digests[file.version] = self.evidence.digests(file)
+        return fits(self.digests[file.version], foreign)
 
     def _file_of(self, each: ForeignMigration) -> tuple[MigrationFile | None, str]:
         """The file of a migration and how it was found; or None and why it was not."""
@@ -194,10 +240,10 @@ class _Matching:
                 file = self.source.by_version.get(version)
                 return file, "map" if file else f"the map says {version}, which has no file"
         file = self.source.by_version.get(each.version) if each.version else None
-        if file is not None and self.fits(file, [each]) is not False:
+        if file is not None and self._fits(file, [each]) is not False:
             return file, "version"
         # Its number is another file's, or nobody's: was it numbered anew?
-        same = [other for other in self.source.migrations if self.fits(other, [each])]
+        same = [other for other in self.source.migrations if self._fits(other, [each])]
         if len(same) == 1:
             return same[0], "checksum"
         if file is not None:
@@ -219,15 +265,44 @@ class _Matching:
             names = ", ".join(each.label for each in foreign)
             self.problems.append(f"{file.file}: stands for several: {names}")
             return
-        verdict = self.fits(file, foreign)
-        if verdict is False and not self.accept_edited:
-            names = ", ".join(each.label for each in foreign)
-            self.problems.append(
-                f"{file.file}: is not what {self.history.tool} ran as {names}: its checksum "
-                "differs (--accept-edited, with a reason, if that was agreed on)"
-            )
-        proof = "checksum" if verdict else "edited" if verdict is False else group[-1][1]
+        verdict = self._fits(file, foreign)
+        proof = "checksum" if verdict else group[-1][1]
+        reason = f"its checksum differs from what {self.history.tool} ran"
+        if not verdict and self.evidence.originals is not None:
+            reason = self._against_originals(file, foreign)
+            verdict = not reason
+            proof = "statements"
+        if verdict is False:
+            proof = "edited"
+            if not self.accept_edited:
+                names = ", ".join(each.label for each in foreign)
+                self.problems.append(
+                    f"{file.file}: is not {names}: {reason} (--accept-edited, with a reason, if "
+                    "that was agreed on)"
+                )
         self.found[file.version] = [(each, proof) for each in foreign]
+
+    def _against_originals(self, file: MigrationFile, foreign: Sequence[ForeignMigration]) -> str:
+        """Why the file is not what the tool ran, by the tool's own files; empty when it is."""
+        if len(foreign) != 1:
+            return "it stands for several, of which each has a file of its own"
+        (each,) = foreign
+        return self._against_original(file, each.key, each)
+
+    def _against_original(
+        self, file: MigrationFile, key: str, each: ForeignMigration | None = None
+    ) -> str:
+        original = (self.evidence.originals or {}).get(canonical(key))
+        if original is None:
+            return f"there is no original of {key}"
+        where = original.file.shown
+        if each is not None and each.digest:
+            theirs = self.evidence.digests(original.file)
+            if fits(theirs, [each]) is False:
+                return f"{where} has another checksum than what {self.history.tool} ran"
+        if not has_same_statements(file, original):
+            return f"its statements are not those of {where}"
+        return ""
 
     def find_holes(self) -> None:
         known = {*self.found, *self.covered}

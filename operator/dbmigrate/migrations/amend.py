@@ -37,6 +37,8 @@ class Amend:
     """Of an adoption: which file stands for which of the other tool's migrations."""
     write_map: Path | None = None
     """Of an adoption: where a map is proposed."""
+    originals: Path | None = None
+    """Of an adoption: the folder of the tool's own files, to compare with."""
     accept_edited: bool = False
     """Of an adoption: files may differ from what the tool ran."""
 

@@ -7,7 +7,7 @@ are matched with our files, to `dbmigrate.migrations.adoption`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbmigrate.migrations.source import MigrationFile
@@ -33,7 +33,9 @@ class ForeignMigration:
     group: str = ""
     """Another key of several migrations together, such as the file that holds them."""
     digest: str = ""
-    """The tool's own checksum, as text; empty when it keeps none."""
+    """The tool's own checksum, as text; empty when there is none that could be compared."""
+    part: str = ""
+    """Which part of a file it is, where a file may hold several migrations."""
     applied_at: str | None = None
     """As PostgreSQL writes a timestamptz; None when the tool does not keep it."""
     applied_by: str | None = None
@@ -57,13 +59,23 @@ class ForeignHistory:
     """What is left out, for people."""
 
 
-Fits = Callable[[MigrationFile, Sequence[ForeignMigration]], bool | None]
-"""Whether a file is what those migrations ran, by the tool's checksums; None: not to be told."""
+Digests = Mapping[str, str]
+"""A tool's checksums of one file, by the file's parts; a whole file is the part ``""``."""
+DigestOf = Callable[[MigrationFile], Digests]
 
 
-def cannot_tell(_file: MigrationFile, _migrations: Sequence[ForeignMigration]) -> bool | None:
+def no_digests(_file: MigrationFile) -> Digests:
     """For a tool that keeps no checksums."""
-    return None
+    return {}
+
+
+def fits(digests: Digests, migrations: Sequence[ForeignMigration]) -> bool | None:
+    """Whether a file is what those migrations ran, by the tool's checksums; None: unknown."""
+    if not digests or not all(each.digest for each in migrations):
+        return None
+    if digests.keys() == {""}:
+        return digests[""] == migrations[0].digest if len(migrations) == 1 else None
+    return digests == {each.part: each.digest for each in migrations}
 
 
 def version_of(number: str) -> Version | None:

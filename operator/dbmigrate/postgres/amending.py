@@ -20,6 +20,7 @@ from dbmigrate.migrations.amend import Amend, Recorded
 from dbmigrate.migrations.applied import AppliedMigration
 from dbmigrate.postgres import bookkeeping, history, lock
 from dbmigrate.postgres.failures import is_transient
+from dbmigrate.postgres.ledger import read_unfinished
 from dbmigrate.postgres.session import Session
 
 if TYPE_CHECKING:
@@ -83,6 +84,22 @@ class Amending:
                 raise
             raise _refused(error) from None
         lock.remove_row(session, found)
+
+    def require_finished(self) -> None:
+        """Refuse to say of a file that it is applied, while one is applied in part.
+
+        Raises:
+            RefusedError: code UnfinishedMigration.
+        """
+        unfinished = read_unfinished(self.session, self.found)
+        if unfinished is not None:
+            raise RefusedError(
+                f"{unfinished.file} runs by statement, was begun by {unfinished.applied_by} and is "
+                "not finished",
+                code="UnfinishedMigration",
+                hint="finish it by `dbmigrate up`; or put the database in order by hand and say "
+                "`dbmigrate resolve abandon`",
+            )
 
     def prove(self, is_there: Callable[[dict[str, AppliedMigration]], list[str]]) -> None:
         """Read the history again: what was recorded must be there.

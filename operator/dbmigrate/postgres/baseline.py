@@ -60,6 +60,7 @@ def baseline(context: Context) -> None:
     if not records:
         context.message = f"nothing to do: the baseline {version} is recorded already"
         return
+    work.require_finished()
     _require_anything(work)
     count = f"{len(records)} migrations" if len(records) > 1 else "1 migration"
     if work.amend.dry_run:

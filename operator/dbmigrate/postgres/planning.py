@@ -53,13 +53,15 @@ def _require_continuation(unfinished: UnfinishedFile | None, plan: Plan) -> None
         and first.is_rollback is is_rollback
     ):
         return
+    finish = f"`dbmigrate down` to below {unfinished.version}" if is_rollback else "`dbmigrate up`"
+    if first is not None and not first.is_rollback and not is_rollback:
+        finish += f", with {first.file} out of the source until then, since it would come before"
     raise RefusedError(
         f"{unfinished.file} runs by statement, was begun by {unfinished.applied_by} and is not "
         f"finished: {unfinished.statements_done} of its statements are done",
         code="UnfinishedMigration",
-        hint="finish it first by "
-        + (f"`dbmigrate down` to below {unfinished.version}" if is_rollback else "`dbmigrate up`")
-        + "; or put the database in order by hand and say `dbmigrate resolve abandon`",
+        hint=f"finish it first by {finish}; or put the database in order by hand and say "
+        "`dbmigrate resolve abandon`",
     )
 
 

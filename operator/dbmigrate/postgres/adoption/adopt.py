@@ -17,6 +17,7 @@ from dbmigrate.migrations.adoption import (
     Accept,
     Adopted,
     Adoption,
+    Evidence,
     plan_adoption,
     refuse,
     remaining,
@@ -25,6 +26,7 @@ from dbmigrate.migrations.adoption import (
 from dbmigrate.migrations.adoption_map import read_map, write_map
 from dbmigrate.migrations.applied import AppliedMigration
 from dbmigrate.migrations.foreign import ForeignHistory
+from dbmigrate.migrations.originals import read_originals
 from dbmigrate.postgres.adoption.detect import detect
 from dbmigrate.postgres.adoption.tool import Table, Tool
 from dbmigrate.postgres.amending import Amending, Row, amending, insert_rows
@@ -52,6 +54,7 @@ def adopt(context: Context) -> None:
             code="NoReason",
             hint="say why, and who agreed, by --reason TEXT",
         )
+    work.require_finished()
     tool, table = detect(work.session, work.amend.tool, work.amend.table)
     history = _read(work.session, tool, table)
     adoption = _plan(work, source, tool, history)
@@ -78,11 +81,14 @@ def adopt(context: Context) -> None:
 
 def _plan(work: Amending, source: Source, tool: Tool, history: ForeignHistory) -> Adoption:
     amend = work.amend
+    originals = None
+    if amend.originals is not None:
+        originals = read_originals(amend.originals, tool.original)
     return plan_adoption(
         source,
         history,
-        tool.fits,
         read_map(amend.map_file) if amend.map_file is not None else {},
+        Evidence(tool.digests, originals),
         Accept(
             edited=amend.accept_edited,
             holes=work.context.options.rules.out_of_order is not OutOfOrder.REFUSE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from dbmigrate.migrations.foreign import ForeignHistory, ForeignMigration, version_of
+from dbmigrate.migrations.originals import Form
 from dbmigrate.postgres.adoption.tool import Table, Tool
 from dbmigrate.postgres.session import Session
 
@@ -27,4 +28,11 @@ def read(session: Session, table: Table) -> ForeignHistory:
     )
 
 
-DBMATE = Tool("dbmate", ("schema_migrations",), frozenset({"version"}), read, exact=True)
+DBMATE = Tool(
+    "dbmate",
+    ("schema_migrations",),
+    frozenset({"version"}),
+    read,
+    exact=True,
+    original=Form(r"(?P<key>[0-9]+)_.*\.sql", "-- migrate:up", "-- migrate:down"),
+)

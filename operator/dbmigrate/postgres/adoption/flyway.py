@@ -2,17 +2,19 @@
 
 Source: Flyway's documentation, "Flyway schema history table"; tried with Flyway 11. Rows are
 only added: an undone migration has a later row of type UNDO_SQL, a deleted one of DELETE.
-The checksum is a CRC-32 over the script's lines without their ends.
+The checksum is a CRC-32 over the script's lines without their ends; a migration in Java
+has none.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from psycopg import sql
 
-from dbmigrate.migrations.foreign import ForeignHistory, ForeignMigration, version_of
+from dbmigrate.migrations.foreign import Digests, ForeignHistory, ForeignMigration, version_of
+from dbmigrate.migrations.originals import Form
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.postgres.adoption.tool import LOCAL_TIME, Table, Tool, unfinished
 from dbmigrate.postgres.session import Session
@@ -65,18 +67,18 @@ def read(session: Session, table: Table) -> ForeignHistory:
     )
 
 
-def checksum(data: bytes) -> int:
+def checksum(blocks: Iterable[bytes]) -> int:
     """Flyway's checksum of a script: CRC-32 of its lines, as a signed number of 32 bits."""
-    text = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    value = zlib.crc32(text.replace(b"\n", b""))
+    value = 0
+    for number, block in enumerate(blocks):
+        text = block.removeprefix(b"\xef\xbb\xbf") if number == 0 else block
+        value = zlib.crc32(text.translate(None, b"\r\n"), value)
     return value - (1 << 32) if value >= 1 << 31 else value
 
 
-def fits(file: MigrationFile, migrations: Sequence[ForeignMigration]) -> bool | None:
-    """Whether the file is the script that Flyway ran; a Java migration has no checksum."""
-    if len(migrations) != 1 or not migrations[0].digest:
-        return None
-    return str(checksum(file.data)) == migrations[0].digest
+def digests(file: MigrationFile) -> Digests:
+    """A script is one migration."""
+    return {"": str(checksum(file.content.read_from(0)))}
 
 
 FLYWAY = Tool(
@@ -86,5 +88,6 @@ FLYWAY = Tool(
         {"installed_rank", "version", "description", "type", "script", "checksum", "success"}
     ),
     read,
-    fits,
+    digests,
+    Form(r"V(?P<key>[0-9][0-9._]*?)__.*\.sql"),
 )

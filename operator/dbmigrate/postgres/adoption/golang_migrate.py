@@ -9,6 +9,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from dbmigrate.migrations.foreign import ForeignHistory, ForeignMigration, version_of
+from dbmigrate.migrations.originals import Form
 from dbmigrate.postgres.adoption.tool import Table, Tool, unfinished
 from dbmigrate.postgres.session import Session
 
@@ -36,5 +37,10 @@ def read(session: Session, table: Table) -> ForeignHistory:
 
 
 GOLANG_MIGRATE = Tool(
-    "golang-migrate", ("schema_migrations",), frozenset({"version", "dirty"}), read, exact=True
+    "golang-migrate",
+    ("schema_migrations",),
+    frozenset({"version", "dirty"}),
+    read,
+    exact=True,
+    original=Form(r"(?P<key>[0-9]+)_.*\.up\.sql"),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from dbmigrate.migrations.foreign import ForeignHistory, ForeignMigration, version_of
+from dbmigrate.migrations.originals import Form
 from dbmigrate.postgres.adoption.tool import LOCAL_TIME, Table, Tool
 from dbmigrate.postgres.session import Session
 
@@ -35,5 +36,9 @@ def read(session: Session, table: Table) -> ForeignHistory:
 
 
 GOOSE = Tool(
-    "goose", ("goose_db_version",), frozenset({"id", "version_id", "is_applied", "tstamp"}), read
+    "goose",
+    ("goose_db_version",),
+    frozenset({"id", "version_id", "is_applied", "tstamp"}),
+    read,
+    original=Form(r"(?P<key>[0-9]+)_.*\.sql", "-- +goose up", "-- +goose down"),
 )

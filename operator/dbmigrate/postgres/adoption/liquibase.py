@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from psycopg import sql
 
-from dbmigrate.migrations.foreign import ForeignHistory, ForeignMigration, version_of
+from dbmigrate.migrations.foreign import Digests, ForeignHistory, ForeignMigration, version_of
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.postgres.adoption.tool import LOCAL_TIME, Table, Tool, unfinished
 from dbmigrate.postgres.session import Session
 
 _QUERY = f"""
-    select id, author, filename, exectype, md5sum, {LOCAL_TIME.format("dateexecuted")}
+    select id, author, filename, exectype, md5sum, description, {LOCAL_TIME.format("dateexecuted")}
     from {{}} order by orderexecuted, dateexecuted
 """  # noqa: S608 -- our constants
 _LOCK = "select lockedby from {} where locked"
@@ -59,7 +59,7 @@ def read(session: Session, table: Table) -> ForeignHistory:
     ids = [row[0] for row in ran]
     notes = [
         f"{file}::{id_}::{author}: not adopted, since it did not run ({kind.lower()})"
-        for id_, author, file, kind, _, _ in rows
+        for id_, author, file, kind, *_ in rows
         if kind not in _RAN
     ]
     migrations = tuple(
@@ -69,13 +69,20 @@ def read(session: Session, table: Table) -> ForeignHistory:
             version=version_of(id_) if ids.count(id_) == 1 else None,
             name=_name_of(file),
             group=file,
-            digest=md5sum or "",
+            digest=_comparable(md5sum, description),
+            part=f"{id_}::{author}",
             applied_at=when,
             applied_by=author,
         )
-        for id_, author, file, _, md5sum, when in ran
+        for id_, author, file, _, md5sum, description, when in ran
     )
     return ForeignHistory("liquibase", str(table), migrations, notes=tuple(notes))
+
+
+def _comparable(md5sum: str | None, description: str | None) -> str:
+    """The checksum, if it is one that a file of SQL can have; else nothing."""
+    is_sql = (description or "").startswith(("sql", "sqlFile"))
+    return md5sum if md5sum and is_sql and md5sum.startswith(_VERSION) else ""
 
 
 def _name_of(file: str) -> str:
@@ -84,19 +91,11 @@ def _name_of(file: str) -> str:
     return re.sub(r"^[vV]?[0-9][0-9._-]*", "", base)
 
 
-def fits(file: MigrationFile, migrations: Sequence[ForeignMigration]) -> bool | None:
-    """Whether the file holds the changesets' SQL: as formatted SQL, or one alone and nothing else.
-
-    A changeset that is not plain SQL has a checksum that no file has: nobody can tell.
-    """
-    digests = [each.digest for each in migrations]
-    if not all(digest.startswith(_VERSION) for digest in digests):
-        return None
-    sections = dict(_sections(file.data.decode("utf-8-sig")))
-    if not sections:
-        return None if len(digests) != 1 else checksum(file.data.decode("utf-8-sig")) == digests[0]
-    wanted = {each.key.partition("::")[2]: each.digest for each in migrations}
-    return {name: checksum(text) for name, text in sections.items()} == wanted
+def digests(file: MigrationFile) -> Digests:
+    """Those of its changesets, when it is formatted SQL; else of the whole, as if it were one."""
+    text = file.data.decode("utf-8-sig")
+    sections = {name: checksum(part) for name, part in _sections(text)}
+    return sections or {"": checksum(text)}
 
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:
@@ -129,5 +128,5 @@ LIQUIBASE = Tool(
     ("databasechangelog",),
     frozenset({"id", "author", "filename", "dateexecuted", "orderexecuted", "exectype", "md5sum"}),
     read,
-    fits,
+    digests,
 )

@@ -8,11 +8,11 @@ the SHA-1 of the deploy script, so it fits a file that is that script to the byt
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
 from psycopg import sql
 
-from dbmigrate.migrations.foreign import ForeignHistory, ForeignMigration
+from dbmigrate.migrations.foreign import Digests, ForeignHistory, ForeignMigration
+from dbmigrate.migrations.originals import Form
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.postgres.adoption.tool import Table, Tool
 from dbmigrate.postgres.session import Session
@@ -44,11 +44,12 @@ def read(session: Session, table: Table) -> ForeignHistory:
     )
 
 
-def fits(file: MigrationFile, migrations: Sequence[ForeignMigration]) -> bool | None:
-    """Whether the file is the deploy script."""
-    if len(migrations) != 1 or not migrations[0].digest:
-        return None
-    return hashlib.sha1(file.data, usedforsecurity=False).hexdigest() == migrations[0].digest
+def digests(file: MigrationFile) -> Digests:
+    """A deploy script is one change."""
+    total = hashlib.sha1(usedforsecurity=False)
+    for block in file.content.read_from(0):
+        total.update(block)
+    return {"": total.hexdigest()}
 
 
 SQITCH = Tool(
@@ -56,5 +57,6 @@ SQITCH = Tool(
     ("changes",),
     frozenset({"change_id", "script_hash", "change", "project", "committed_at", "planned_at"}),
     read,
-    fits,
+    digests,
+    Form(r"(?P<key>.+)\.sql"),
 )

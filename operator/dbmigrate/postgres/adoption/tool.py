@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from dbmigrate.errors import RefusedError
-from dbmigrate.migrations.foreign import Fits, ForeignHistory, cannot_tell
+from dbmigrate.migrations.foreign import DigestOf, ForeignHistory, no_digests
+from dbmigrate.migrations.originals import Form
 from dbmigrate.postgres.session import Session
 
 
@@ -44,7 +45,9 @@ class Tool:
     columns: frozenset[str]
     """Which it has, at least."""
     read: Callable[[Session, Table], ForeignHistory]
-    fits: Fits = cannot_tell
+    digests: DigestOf = no_digests
+    original: Form | None = None
+    """How its own files are named and marked, where they are SQL."""
     exact: bool = False
     """It has those columns and no others."""
 
