@@ -61,15 +61,26 @@ def packets_of(port: int) -> Iterator[Packets]:
         packets.mend()
 
 
-class SlowWire:
-    """Stands between the runner and the server, and hands on each piece a moment later."""
+class Wire:
+    """A program between the runner and the server, which can be slow, and can hang.
 
-    def __init__(self, port: int, seconds: float) -> None:
-        self.upstream_port, self.seconds = port, seconds
+    Args:
+        port: the server's.
+        delay: seconds that each piece of at most 64 bytes is held back.
+    """
+
+    def __init__(self, port: int, *, delay: float = 0.0) -> None:
+        self.upstream_port, self.delay = port, delay
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.sockets = [self.listener]
+        self.swallowing: set[tuple[socket.socket, str]] = set()
+        self.connections: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def swallow(self, *directions: str) -> None:
+        """From now on what comes on the connections of now is read, and goes nowhere."""
+        self.swallowing |= {(client, each) for client in self.connections for each in directions}
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -77,14 +88,26 @@ class SlowWire:
                 client, _ = self.listener.accept()
                 upstream = socket.create_connection(("127.0.0.1", self.upstream_port))
                 self.sockets += (client, upstream)
-                for ends in ((client, upstream), (upstream, client)):
-                    threading.Thread(target=self._pump, args=ends, daemon=True).start()
+                self.connections.append(client)
+                for source, sink, way in (
+                    (client, upstream, TO_SERVER),
+                    (upstream, client, FROM_SERVER),
+                ):
+                    key = (client, way)
+                    threading.Thread(
+                        target=self._pump, args=(source, sink, key), daemon=True
+                    ).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(
+        self, source: socket.socket, sink: socket.socket, key: tuple[socket.socket, str]
+    ) -> None:
         with contextlib.suppress(OSError):
-            while data := source.recv(64):
-                time.sleep(self.seconds)
-                sink.sendall(data)
+            while data := source.recv(64 if self.delay else 1 << 16):
+                time.sleep(self.delay)
+                if key not in self.swallowing:
+                    sink.sendall(data)
+        if key in self.swallowing:
+            return  # it hangs: nobody hears of the end either
         for each in (source, sink):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -92,4 +115,6 @@ class SlowWire:
     def close(self) -> None:
         """End it."""
         for each in self.sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
             each.close()

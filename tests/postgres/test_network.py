@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from network import FROM_SERVER, TO_SERVER, SlowWire, packets_of
+from network import FROM_SERVER, TO_SERVER, Wire, packets_of
 
 from conftest import until
 from dbmigrate.api.report import EventName
@@ -134,7 +134,7 @@ def test_a_slow_network_only_takes_longer(own_database, params):
     """Every 64 bytes a little later, in both directions."""
     database = own_database
     database.write("v1.0.0_a.sql", "create table a ();")
-    wire = SlowWire(database.server.port, 0.005)
+    wire = Wire(database.server.port, delay=0.005)
     result = database.run("up", settings={**params, "port": str(wire.port)})
     wire.close()
     assert (result.failure, result.current_version) == (None, "1.0.0")
@@ -153,3 +153,60 @@ def test_it_is_a_minute_where_nobody_says_otherwise(params):
     assert idle + interval * count <= 60
     assert [int(ours[name]) for name in names] == [idle, interval, count]
     assert int(ours["tcp_user_timeout"]) <= 60_000
+
+
+@pytest.fixture
+def wire(own_database):
+    """A program in between."""
+    wire = Wire(own_database.server.port)
+    yield wire
+    wire.close()
+
+
+@pytest.mark.parametrize(
+    "directions", [(FROM_SERVER,), (TO_SERVER,), BOTH], ids=["answers", "questions", "both"]
+)
+def test_a_program_in_between_that_hangs(own_database, wire, params, directions):
+    """Its kernel acknowledges all: the server itself is asked, and its process ended."""
+    database = own_database
+    database.write("v1.0.0_a.sql", "create table a (); select pg_sleep(1);")
+    thread = when(lambda: database.value(IS_SLEEPING), lambda: wire.swallow(*directions))
+    result = database.run("up", settings={**params, "port": str(wire.port)})
+    thread.join()
+    assert (result.failure.code, result.failure.transient) == ("ConnectionLost", True)
+    assert "its answer did not arrive" in result.failure.message
+    assert not database.has("a")
+    database.wait_until(f"select ({LOCKS}) = 0", timeout=10)
+    result = database.run("up", settings=params)
+    assert (result.failure, result.current_version) == (None, "1.0.0")
+
+
+def test_a_swallowed_answer_to_commit(own_database, wire, params):
+    """The history decides, and the run goes on by a connection that works."""
+    database = own_database
+    database.write(
+        "v1.0.0_a.sql",
+        "create table a (n int);"
+        "create function late() returns trigger language plpgsql as "
+        "$$ begin perform pg_sleep(1); return null; end $$;",
+    )
+    database.run("up", settings=params)
+    database.connection.execute("""
+        create constraint trigger late after insert on schema_migrations
+        deferrable initially deferred for each row execute function late()
+    """)
+    database.write("v1.1.0_b.sql", "create table b ();")
+    thread = when(lambda: database.value(IS_SLEEPING), lambda: wire.swallow(FROM_SERVER))
+    result = database.run("up", settings={**params, "port": str(wire.port)})
+    thread.join()
+    assert (result.failure, result.current_version) == (None, "1.1.0")
+    (warning,) = database.reporter.of(EventName.WARNING)
+    assert "the answer to COMMIT was lost" in warning["message"]
+
+
+def test_a_long_statement_is_left_alone(own_database, wire, params):
+    """It is longer than any patience, and the server is at work."""
+    database = own_database
+    database.write("v1.0.0_a.sql", "create table a (); select pg_sleep(8);")
+    result = database.run("up", settings={**params, "port": str(wire.port)})
+    assert (result.failure, result.current_version) == (None, "1.0.0")

@@ -8,20 +8,23 @@ they can be set again after a file has changed them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
 from dbmigrate.errors import RefusedError, UnreachableError
 from dbmigrate.postgres.interruption import Interruption
-from dbmigrate.postgres.opening import open_connection, server_side
+from dbmigrate.postgres.opening import cut_after, open_connection, server_side
 from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Reply, Request, Session
 from dbmigrate.postgres.unreachable import unreachable
+from dbmigrate.postgres.watchdog import Watchdog
 
 OLDEST_SERVER = 140000
 """PostgreSQL 14, in the form of libpq's ``PQserverVersion``."""
 _TRANSACTION_TIMEOUT = 170000
+_BESIDE = 2.0
+"""Seconds that the connection may take which asks what became of an answer."""
 CATALOG = "pg_catalog"
 """A search_path in which every operator of our own statements is the server's."""
 
@@ -141,13 +144,28 @@ def connect(
     try:
         version = connection.info.server_version
         require_supported(version)
-        return _set_up(
+        session = _set_up(
             _Opened(settings, wanted, interruption, connection),
             wanted.values(version, settings.params),
         )
     except BaseException:
         connection.close()
         raise
+    if wanted.is_writing:
+        _look_after(session, settings, wanted)
+    return session
+
+
+def _look_after(session: Session, settings: ConnectionSettings, wanted: SessionSettings) -> None:
+    """Do not wait for ever for an answer that was lost on its way."""
+    beside = replace(wanted, is_writing=False, connect_timeout=_BESIDE, owns_session=True)
+
+    def connect_beside() -> Session:
+        # A signal must not end this: it is asked during COMMIT too.
+        return connect(settings, beside, Interruption())
+
+    session.doubt = Watchdog(connect_beside, session, f"dbmigrate/{wanted.command}").look
+    session.doubt_after = cut_after(settings.params)
 
 
 @dataclass(frozen=True, slots=True)

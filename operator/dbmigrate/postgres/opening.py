@@ -50,6 +50,16 @@ def server_side(params: Mapping[str, str]) -> dict[str, str]:
     return {name: params.get(key, NETWORK[key]) for key, name in _SERVER_SIDE.items()}
 
 
+def cut_after(params: Mapping[str, str]) -> float:
+    """Seconds of silence after which a network counts as cut."""
+
+    def seconds(name: str) -> int:
+        text = params.get(f"keepalives_{name}", "")
+        return int(text) if text.isdecimal() and int(text) else int(NETWORK[f"keepalives_{name}"])
+
+    return float(seconds("idle") + seconds("interval") * seconds("count"))
+
+
 def open_connection(
     settings: ConnectionSettings, wanted: SessionSettings, interruption: Interruption
 ) -> Connection:

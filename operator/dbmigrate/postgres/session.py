@@ -156,6 +156,10 @@ class Session:
         """Behind a connection pooler, which gives the server session to others afterwards."""
         self.owns_server = True
         """Nobody else gets the server session before this one ends."""
+        self.doubt_after = 60.0
+        """Seconds of silence after which `doubt` is asked, and again after each such time."""
+        self.doubt: Callable[[], str | None] | None = None
+        """Tells why no answer can be expected any more; None while one can."""
         connection.prepare_threshold = None  # each file starts with DEALLOCATE ALL
 
     @property
@@ -417,7 +421,7 @@ class _Waiting:
     def __init__(self, session: Session, batch: Batch) -> None:
         self.session = session
         self.batch = batch
-        self.silent_since = self.told_at = time.monotonic()
+        self.silent_since = self.told_at = self.doubted_at = time.monotonic()
         self.cancelled_at: float | None = None
         self.cancelled_first = 0.0
         self.wanted = 0
@@ -426,7 +430,7 @@ class _Waiting:
             self.poll.register(session.interruption.fileno(), select.POLLIN)
 
     def heard(self) -> None:
-        self.silent_since = self.told_at = time.monotonic()
+        self.silent_since = self.told_at = self.doubted_at = time.monotonic()
 
     def wait(self, pgconn: pq.abc.PGconn, number: int, *, unsent: bool) -> None:
         """Until the socket has something for us, or some time has passed."""
@@ -440,9 +444,19 @@ class _Waiting:
             pgconn.consume_input()
         elif ready or self.cancelled_at is not None:
             self.cancel(now)
+        elif self.session.doubt and now - self.doubted_at >= self.session.doubt_after:
+            self.doubted_at = now
+            self.give_up(pgconn, self.session.doubt())
         elif self.batch.on_silence and now - self.told_at >= PATIENCE:
             self.told_at = now
             self.batch.on_silence(number, now - self.silent_since)
+
+    @staticmethod
+    def give_up(pgconn: pq.abc.PGconn, reason: str | None) -> None:
+        """Break the connection, when there is a reason to wait no more."""
+        if reason is not None:
+            pgconn.finish()
+            raise ConnectionLostError(reason)
 
     def cancel(self, now: float) -> None:
         if self.cancelled_at is None:
