@@ -9,7 +9,7 @@ OF_A_FIRST_RUN = [
     b"set_config",
     b"pg_is_in_recovery",
     b"pg_try_advisory_lock(",
-    b"set lock_timeout",
+    b"begin atomic",
     b"create table schema_migrations",
     b"'bookkeeping'",
     b'"migration_locks" (',
