@@ -4,7 +4,7 @@ import pytest
 
 from dbmigrate.postgres.connection import SessionSettings, connect
 from dbmigrate.postgres.interruption import Interruption
-from dbmigrate.postgres.session import SYNC, Request
+from dbmigrate.postgres.session import SYNC, ConnectionLostError, Request
 
 pytestmark = pytest.mark.one_version
 MIB = 1 << 20
@@ -138,3 +138,12 @@ def test_a_source_of_copy_data_that_fails(session):
     with pytest.raises(SourceFailedError):
         session.copy_in("copy t from stdin", data())
     assert session.query("select count(*) from t") == [(0,)]
+
+
+def test_copy_to_the_client_ends_the_session(session):
+    """A file with it is refused before; here libpq would wait for ever, and the locks with it."""
+    errors = []
+    with pytest.raises(ConnectionLostError):
+        errors.extend(each.error for each in session.run([Request("copy (select 1) to stdout")]))
+    assert [error.sqlstate for error in errors] == ["0A000"]
+    assert not session.is_alive

@@ -6,7 +6,12 @@ here changes a statement's text, because what was checked is what must run. How 
 done is in `dbmigrate.migrations.sql`.
 """
 
-from dbmigrate.migrations.sql.kinds import StatementKind, classify, is_copy_from_stdin, kind_of
+from dbmigrate.migrations.sql.kinds import (
+    StatementKind,
+    classify,
+    kind_of,
+    sends_to_client,
+)
 from dbmigrate.migrations.sql.split import Statement, Statements, split
 from dbmigrate.migrations.sql.text import Decoder, decode, excerpt, excerpt_of, position
 
@@ -19,8 +24,8 @@ __all__ = [
     "decode",
     "excerpt",
     "excerpt_of",
-    "is_copy_from_stdin",
     "kind_of",
     "position",
+    "sends_to_client",
     "split",
 ]

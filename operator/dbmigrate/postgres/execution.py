@@ -102,6 +102,8 @@ class _Part:
             if statement.copy_data is not None:
                 self.copy = statement
                 return
+            if statement.is_bracket:
+                continue
             self.waiting.append(statement)
             if len(self.waiting) == 1:
                 self._tell()

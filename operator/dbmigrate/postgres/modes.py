@@ -14,7 +14,7 @@ from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.directives import Directives, TransactionMode
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.migrations.sql.session_state import makes_temporary
-from dbmigrate.migrations.statements import Statement, StatementKind, classify
+from dbmigrate.migrations.statements import Statement, StatementKind, classify, sends_to_client
 from dbmigrate.postgres.failures import place
 
 _DISCARD_ALL: Final = "DISCARD ALL"
@@ -30,6 +30,7 @@ class ModeFinder:
     _outside: list[tuple[Statement, str]] = field(default_factory=list)
     _control: list[tuple[Statement, str]] = field(default_factory=list)
     _temporary: list[Statement] = field(default_factory=list)
+    _to_client: list[Statement] = field(default_factory=list)
 
     def see(self, statement: Statement) -> None:
         """The next statement."""
@@ -40,6 +41,8 @@ class ModeFinder:
             self._control.append((statement, words))
         elif makes_temporary(statement):
             self._temporary.append(statement)
+        elif sends_to_client(statement):
+            self._to_client.append(statement)
 
     @property
     def mode(self) -> TransactionMode:
@@ -60,6 +63,8 @@ class ModeFinder:
         if together and mode is not TransactionMode.FILE:
             yield self._not_together(mode)
         for statement, words in self._control:
+            if mode is TransactionMode.FILE and statement.is_bracket:
+                continue
             if mode is not TransactionMode.OWN:
                 yield self._refused(
                     statement,
@@ -77,6 +82,13 @@ class ModeFinder:
                     "TransactionControl",
                     "use COMMIT: a prepared transaction keeps its locks when the run is over",
                 )
+        for statement in self._to_client:
+            yield self._refused(
+                statement,
+                "COPY to the client in a migration",
+                "CopyToClient",
+                "leave it out: nobody reads what it would send",
+            )
         if mode is TransactionMode.FILE:
             for statement, words in self._outside:
                 yield self._refused(

@@ -7,8 +7,8 @@ import pytest
 from dbmigrate.migrations.statements import (
     StatementKind,
     classify,
-    is_copy_from_stdin,
     kind_of,
+    sends_to_client,
     split,
 )
 
@@ -143,9 +143,21 @@ def test_ordinary(text: str) -> None:
     assert _classify(text) == (StatementKind.ORDINARY, "")
 
 
-def test_copy_from_stdin() -> None:
-    """COPY with data is told from COPY without; both are ordinary."""
-    with_data, without = split("COPY t FROM stdin;\n\\.\nCOPY t TO stdout;")
-    assert is_copy_from_stdin(with_data)
-    assert not is_copy_from_stdin(without)
-    assert kind_of(with_data) is kind_of(without) is StatementKind.ORDINARY
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("COPY t TO stdout", True),
+        ("copy /* from */ s.to to stdin (format csv)", True),
+        ("COPY (select a from stdin) TO STDOUT", True),
+        ("copy t (a, b) to stdout with csv", True),
+        ("COPY t TO '/tmp/to stdout'", False),
+        ("COPY t TO PROGRAM 'cat'", False),
+        ("COPY t FROM stdin", False),
+        ("copyright to stdout", False),
+    ],
+)
+def test_copy_to_the_client(text: str, *, expected: bool) -> None:
+    """It is told from COPY to the server's files; it is ordinary for the transaction."""
+    (statement,) = split(text + (";\n\\." if "FROM" in text and "select" not in text else ""))
+    assert sends_to_client(statement) is expected
+    assert kind_of(statement) is StatementKind.ORDINARY

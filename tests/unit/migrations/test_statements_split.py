@@ -246,3 +246,38 @@ def test_every_copy_of_a_dump() -> None:
     script = "COPY a FROM stdin;\n1\n\\.\n\n\nCOPY b FROM stdin;\n2\n\\.\n"
     found = [(each.line, each.copy_data) for each in split(script)]
     assert found == [(1, (b"1\n",)), (6, (b"2\n",))]
+
+
+LARGE_OBJECT = (
+    "SELECT pg_catalog.lo_open('16400', 131072);\n"
+    "SELECT pg_catalog.lowrite(0, '\\x6162');\n"
+    "SELECT pg_catalog.lo_close(0);\n"
+)
+
+
+def _brackets(script: str) -> list[str]:
+    return [each.text for each in split(script) if each.is_bracket]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_what_is_around_large_objects(number: int) -> None:
+    """BEGIN and COMMIT of a dump's data of large objects are known for what they are."""
+    script = f"BEGIN;\n\n{LARGE_OBJECT * number}\nCOMMIT;\n"
+    assert _brackets(script) == ["BEGIN", "COMMIT"]
+    assert _brackets(script * 2) == ["BEGIN", "COMMIT"] * 2
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("BEGIN;\nselect 1;\nCOMMIT;", []),
+        (f"BEGIN;\nselect 1;\n{LARGE_OBJECT}COMMIT;", []),
+        (f"BEGIN;\n{LARGE_OBJECT}ROLLBACK;", ["BEGIN"]),
+        (f"BEGIN;\n{LARGE_OBJECT}insert into t values (1);\nCOMMIT;", ["BEGIN"]),
+        (f"BEGIN;\n{LARGE_OBJECT}COMMIT;COMMIT;", ["BEGIN", "COMMIT"]),
+        ("BEGIN;\nSELECT pg_catalog.lo_open('1', 131072), f();\nCOMMIT;", []),
+    ],
+)
+def test_what_is_around_anything_else(script: str, expected: list[str]) -> None:
+    """No other transaction is taken for one: what is left of it is refused."""
+    assert _brackets(script) == expected

@@ -20,6 +20,7 @@ PIECES = [
     *("create ", "or ", "replace ", "function ", "begin ", "atomic ", "case ", "end ", "as "),
     *("copy t from stdin", "set ", "standard_conforming_strings ", "off", "select "),
     *("\n\\.\n", "\n\\.\r\n", ";\n1\n\\.\n", "\\restrict a\n", "COPY t FROM stdin;\n"),
+    *("BEGIN", ";\n\nSELECT pg_catalog.lo_open('1', 131072);\n", "COMMIT;"),
     *("COPY t FROM stdin;\n\\.\n", "COPY t FROM stdin; -- x\nä\t\\\\.\n\\.x\n\\.\n"),
 ]
 SCRIPTS = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
@@ -31,7 +32,8 @@ def _told(statements) -> tuple[list, list | None]:
     try:
         for each in statements:
             data = None if each.copy_data is None else b"".join(each.copy_data)
-            found.append((each.text, each.number, each.start, each.line, each.column, data))
+            place = (each.number, each.start, each.line, each.column)
+            found.append((each.text, place, each.is_bracket, data))
     except SourceError as refused:
         error = [str(refused), refused.error_code, refused.hint, refused.location]
     return found, error

@@ -12,9 +12,10 @@ import enum
 import re
 from itertools import islice, pairwise
 
-from dbmigrate.migrations.sql.split import Statement
-from dbmigrate.migrations.sql.tokens import SPACE, tokens
+from dbmigrate.migrations.sql.split import Statement, copy_direction
+from dbmigrate.migrations.sql.tokens import IDENT_PART, SPACE, tokens
 
+_COPY = re.compile(rf"copy(?!{IDENT_PART})", re.IGNORECASE)
 _FALSE = frozenset({"false", "off", "0", "no"})
 _TELLING = re.compile(
     rf"""begin|start|commit|end|rollback|abort|savepoint|release|prepare
@@ -58,9 +59,9 @@ def classify(statement: Statement) -> tuple[StatementKind, str]:
     return StatementKind.ORDINARY, ""
 
 
-def is_copy_from_stdin(statement: Statement) -> bool:
-    """Whether it is to be sent together with its `copy_data`."""
-    return statement.copy_data is not None
+def sends_to_client(statement: Statement) -> bool:
+    """Whether it is ``COPY … TO stdout``, which nobody would read."""
+    return _COPY.match(statement.text) is not None and copy_direction(statement.text) == "out"
 
 
 def _head(text: str) -> list[str]:

@@ -25,13 +25,22 @@ _RESTRICT: Final = re.compile(r"\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t\r]*(?=\n
 _REST_OF_LINE: Final = re.compile(r"[ \t\r\f\v;]*+(?:--[^\n]*+)?(?:\n|\Z)")
 _END_OF_DATA: Final = re.compile(r"\n\\\.\r?(?:(?=\n)|\Z)")
 _LEAD: Final = re.compile(
-    rf"""(?:copy|set|create(?![{lex.SPACE}]++(?!or|function|procedure|schema)[a-z]))
+    rf"""(?:copy|create(?![{lex.SPACE}]++(?!or|function|procedure|schema)[a-z]))
          (?!{lex.IDENT_PART})""",
     re.IGNORECASE | re.ASCII | re.VERBOSE,
 )
 """How statements begin whose first words must be known; a quick no for all others."""
+_STRINGS: Final = "standard_conforming_strings"
 _ROUTINES: Final = frozenset({"function", "procedure", "schema"})
+_LARGE_OBJECT: Final = re.compile(r"SELECT pg_catalog\.lo(?:_open|write|_close)\([^()]*\)\Z")
+_OPENS_LARGE_OBJECT: Final = re.compile(
+    rf"[{lex.SPACE}]*+SELECT pg_catalog\.lo_open\('[0-9]+', [0-9]+\);"
+)
+_OPENS_WITHIN: Final = 100
+"""Characters in which pg_dump gets from BEGIN to the end of that call."""
+_DIRECTIONS: Final = {"from": "in", "to": "out"}
 _OFF: Final = frozenset({"off", "of", "false", "no", "0"})
+_ON: Final = frozenset({"on", "true", "yes", "1", "t", "y"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,9 @@ class Statement:
 
     Much of it is read when it is iterated, and raises RefusedError (SourceChanged) where the
     file does."""
+    is_bracket: bool = False
+    """BEGIN or COMMIT as pg_dump puts them around the data of large objects: where the whole file
+    is one transaction, they say nothing."""
 
     def locate(self, character: int) -> tuple[int, int]:
         """Line and column in the script of a character of `text`.
@@ -111,6 +123,7 @@ class _Splitter:
     def __init__(self, window: Window) -> None:
         self.window = window
         self.scanner = Scanner(window)
+        self.is_in_bracket = False
 
     def statements(self) -> Iterator[Statement]:
         window = self.window
@@ -124,13 +137,14 @@ class _Splitter:
                 words = self.leading_words(start)
                 end, after = self.scanner.end_of_statement(start, is_routine=_is_routine(words))
                 text = window.text[start:end].rstrip(lex.SPACE)
-                if words[:1] == ["copy"] and is_copy_in(text):
+                if words[:1] == ["copy"] and copy_direction(text) == "in":
                     after = self.rest_of_line(after)
                     is_copy = True
                 else:
                     is_copy = False
-                    if words[:1] == ["set"] and _switches_strings_off(text):
+                    if text[0] in "sS" and _switches_strings_off(text):
                         self.refuse_strings(start)
+                is_bracket = self.bracket(text, after)
             except IncompleteError:
                 here = window.extend(here)
                 continue
@@ -140,7 +154,7 @@ class _Splitter:
             offset = window.start + start
             if is_copy:
                 data, after = self.copy_data(start, after)
-            yield Statement(text, number, offset, line, column, data)
+            yield Statement(text, number, offset, line, column, data, is_bracket)
             here = after
 
     def between(self, start: int) -> int:
@@ -161,6 +175,19 @@ class _Splitter:
         """The first tokens, of those statements alone that are looked at more closely."""
         script = self.window.text
         return list(islice(lex.tokens(script, start), 4)) if _LEAD.match(script, start) else []
+
+    def bracket(self, text: str, after: int) -> bool:
+        """Whether a statement, which ends before `after`, is `Statement.is_bracket`."""
+        if self.is_in_bracket:
+            self.is_in_bracket = _LARGE_OBJECT.match(text) is not None
+            return text == "COMMIT"
+        if text != "BEGIN":
+            return False
+        window = self.window
+        if not window.is_last and len(window.text) < after + _OPENS_WITHIN:
+            raise IncompleteError
+        self.is_in_bracket = _OPENS_LARGE_OBJECT.match(window.text, after) is not None
+        return self.is_in_bracket
 
     def refuse_strings(self, start: int) -> NoReturn:
         self.window.refuse(
@@ -203,20 +230,20 @@ class _Splitter:
         return found
 
 
-def is_copy_in(text: str) -> bool:
-    """Whether a statement is ``COPY … FROM stdin``, so that data follows it.
+def copy_direction(text: str) -> str:
+    """``in`` for ``COPY … FROM stdin``, ``out`` for ``COPY … TO stdout``, else empty.
 
-    The grammar takes STDOUT for STDIN there, and so do we. FROM within parentheses or
-    behind a dot (a table of that name) does not count.
+    The grammar takes STDIN and STDOUT for each other there, and so do we. FROM within
+    parentheses or behind a dot (a table of that name) does not count.
     """
     depth = 0
     before = previous = ""
     for word in lex.tokens(text):
-        if depth == 0 and previous == "from" and before != ".":
-            return word in ("stdin", "stdout")
+        if depth == 0 and previous in _DIRECTIONS and before != ".":
+            return _DIRECTIONS[previous] if word in ("stdin", "stdout") else ""
         depth += (word == "(") - (word == ")")
         before, previous = previous, word
-    return False
+    return ""
 
 
 def _is_routine(words: list[str]) -> bool:
@@ -228,5 +255,18 @@ def _is_routine(words: list[str]) -> bool:
 
 
 def _switches_strings_off(text: str) -> bool:
+    """Whether what follows would be read otherwise: by SET, or by a set_config that can be seen.
+
+    What ALTER ROLE, DATABASE or SYSTEM sets begins with another session, and is no matter here.
+    """
+    if _STRINGS not in text.lower():
+        return False
     words = list(lex.tokens(text))
-    return "standard_conforming_strings" in words[1:3] and words[-1].strip("'").lower() in _OFF
+    if words[:1] == ["set"]:
+        return _STRINGS in words[1:3] and words[-1].strip("'").lower() in _OFF
+    return any(
+        name == "set_config"
+        and setting.lower().lstrip("e").strip("'") == _STRINGS
+        and value.strip("'").lower() not in _ON
+        for name, _, setting, _, value in zip(*(words[at:] for at in range(5)), strict=False)
+    )
