@@ -7,21 +7,24 @@ are not part of a migration's name, so they are not accepted.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Self
+from functools import cache
+from typing import NamedTuple, Self
 
 _PATTERN = re.compile(r"v?(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Version:
-    """A migration's version; compares number by number, so 1.10.0 comes after 1.9.0."""
+class Version(NamedTuple):
+    """A migration's version; compares number by number, so 1.10.0 comes after 1.9.0.
+
+    A tuple, because ten thousand of them are made, hashed and sorted to find nothing to do.
+    """
 
     major: int
     minor: int
     patch: int
 
     @classmethod
+    @cache  # the same one stands in a file's name, in the history and in its report
     def parse(cls, text: str) -> Self:
         """Read ``1.2.3`` or ``v1.2.3``.
 

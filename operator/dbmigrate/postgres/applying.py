@@ -154,6 +154,7 @@ class Applying:
             tries += 1
             runner = self._runner(unit, number)
             self.context.touched = True
+            self.context.applied = None
             try:
                 return runner.run()
             except CommitInDoubtError as error:

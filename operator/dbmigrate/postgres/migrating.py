@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dbmigrate.api.report import Direction
 from dbmigrate.errors import RefusedError
-from dbmigrate.postgres import bookkeeping, history, linting, lock
+from dbmigrate.postgres import bookkeeping, linting, lock
 from dbmigrate.postgres.applying import ALL, Applying
 from dbmigrate.postgres.parameters import require_parameters
 from dbmigrate.postgres.planning import make_plan, require_generation
@@ -42,7 +42,8 @@ def migrate(context: Context) -> None:
     if warning:
         context.progress.warning(warning)
     require_generation(session, found, context.options)
-    plan = context.plan = make_plan(session, found, source, context.options)
+    applied = context.read_applied()
+    plan = context.plan = make_plan(session, found, applied, source, context.options)
     tell_plan(context)
     scripts = [Script(file) for file in plan.steps]
     together = context.options.transaction == ALL
@@ -57,7 +58,7 @@ def migrate(context: Context) -> None:
     lock.write_row(session, found, _applied_by(context, found), context.options.command)
     bookkeeping.remember_environment(session, found, context.options.environment)
     Applying(context, source, plan, found).run(scripts)
-    _verify(context, found)
+    _verify(context)
     if context.session is not None:
         lock.remove_row(context.session, found)
     _check(context)
@@ -83,7 +84,7 @@ def _message(plan: Plan) -> str:
     return f"{number} {files} applied, to {plan.to_version}"
 
 
-def _verify(context: Context, found: Bookkeeping) -> None:
+def _verify(context: Context) -> None:
     """Read the history again: what the run says it did must be there.
 
     Raises:
@@ -91,8 +92,7 @@ def _verify(context: Context, found: Bookkeeping) -> None:
     """
     if not context.done or context.session is None:
         return
-    applied = history.read_applied(context.session, found)
-    wrong = [record.version for record in not_shown(context.done, applied)]
+    wrong = [record.version for record in not_shown(context.done, context.read_applied())]
     if wrong:
         raise RefusedError(
             f"the history does not show what this run committed: {', '.join(wrong)}",

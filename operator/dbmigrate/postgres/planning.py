@@ -27,13 +27,18 @@ if TYPE_CHECKING:
     from dbmigrate.postgres.session import Session
 
 
-def make_plan(session: Session, found: Bookkeeping, source: Source, options: RunOptions) -> Plan:
+def make_plan(
+    session: Session,
+    found: Bookkeeping,
+    applied: Sequence[AppliedMigration],
+    source: Source,
+    options: RunOptions,
+) -> Plan:
     """What the command would run now.
 
     Raises:
         RefusedError, UsageError: as `dbmigrate.migrations.plan` says, and PlanChanged.
     """
-    applied = history.read_applied(session, found)
     plan = _plan(session, found, source, applied, options)
     _require_continuation(read_unfinished(session, found), plan)
     if options.expect_plan is not None:

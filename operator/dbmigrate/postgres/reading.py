@@ -11,7 +11,7 @@ from dbmigrate.api.report import Direction
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.ahead import ahead_of, describe, way_back
 from dbmigrate.migrations.applied import newest, pending, verify_checksums
-from dbmigrate.postgres import bookkeeping, history, linting
+from dbmigrate.postgres import bookkeeping, linting
 from dbmigrate.postgres.parameters import require_parameters
 from dbmigrate.postgres.planning import make_plan
 from dbmigrate.postgres.run import tell_plan
@@ -36,9 +36,8 @@ def _begin(context: Context) -> tuple[Session, bookkeeping.Bookkeeping]:
 
 def status(context: Context) -> None:
     """What is applied and what is pending."""
-    session, found = _begin(context)
-    # The result reads the history anyway; the message is made from the same rows there.
-    applied = history.read_applied(session, found)
+    _begin(context)
+    applied = context.read_applied()
     current = newest(applied)
     context.message = f"the database is at {current}" if current else "nothing is applied"
     if context.source is not None:
@@ -63,7 +62,7 @@ def plan(context: Context) -> None:
     """
     source = context.require_source()
     session, found = _begin(context)
-    context.plan = make_plan(session, found, source, context.options)
+    context.plan = make_plan(session, found, context.read_applied(), source, context.options)
     tell_plan(context)
     if context.plan.direction is Direction.FORWARD:
         linting.lint(context, context.plan.steps)
@@ -87,7 +86,7 @@ def validate(context: Context) -> None:
     source = context.require_source()
     session, found = _begin(context)
     require_parameters(session, context.options.settings)
-    context.plan = make_plan(session, found, source, context.options)
+    context.plan = make_plan(session, found, context.read_applied(), source, context.options)
     for warning in context.plan.warnings:
         context.progress.warning(warning)
     rollbacks = [
@@ -113,8 +112,8 @@ def lint(context: Context) -> None:
         SourceError: a file cannot be split into statements.
     """
     source = context.require_source()
-    session, found = _begin(context)
-    waiting = pending(source, history.read_applied(session, found), context.options.target)
+    _begin(context)
+    waiting = pending(source, context.read_applied(), context.options.target)
     rollbacks = [
         source.rollbacks[each.version] for each in waiting if each.version in source.rollbacks
     ]

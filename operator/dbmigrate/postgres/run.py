@@ -124,6 +124,8 @@ class Context:
     interruption: Interruption
     session: Session | None = None
     found: bookkeeping.Bookkeeping | None = None
+    applied: tuple[AppliedMigration, ...] | None = None
+    """What the history said when it was last read; None when it may say another thing now."""
     plan: Plan | None = None
     done: list[MigrationRecord] = field(default_factory=list)
     kept: list[KeptData] = field(default_factory=list)
@@ -166,6 +168,18 @@ class Context:
                 "or a pool in session mode"
             )
         return self.session
+
+    def read_applied(self) -> tuple[AppliedMigration, ...]:
+        """Read what is applied now; the result uses it too if nothing is changed afterwards.
+
+        Raises:
+            ConnectionLostError: there is no session, or it broke.
+            RefusedError: code HistoryDamaged.
+        """
+        if self.session is None or self.found is None:
+            raise ConnectionLostError("there is no session")
+        self.applied = history.read_applied(self.session, self.found)
+        return self.applied
 
     def require_source(self) -> Source:
         """The source.
@@ -260,7 +274,7 @@ def _observe(context: Context, error: DbmigrateError | None) -> _State | None:
         return None
     if error is None and context.session is not None and context.found is not None:
         with contextlib.suppress(DbmigrateError, ConnectionLostError, psycopg.Error, Interrupted):
-            return _read(context.session, context.found)
+            return _read(context.session, context.found, context.applied)
     try:
         if context.session is not None:
             context.session.close()
@@ -290,9 +304,13 @@ def _disown(context: Context, state: _State) -> None:
         )
 
 
-def _read(session: Session, found: bookkeeping.Bookkeeping) -> _State:
+def _read(
+    session: Session,
+    found: bookkeeping.Bookkeeping,
+    applied: tuple[AppliedMigration, ...] | None = None,
+) -> _State:
     return _State(
-        history.read_applied(session, found),
+        history.read_applied(session, found) if applied is None else applied,
         history.read_records(session, found, HISTORY_LIMIT),
         history.read_last_failure(session, found),
         read_unfinished(session, found),
