@@ -64,6 +64,23 @@ def test_the_same_again_is_nothing(existing):
     assert existing.value("select count(*) from schema_migrations") == 3
 
 
+def test_a_wrong_baseline_is_corrected(existing):
+    """1.2.0 was not there: it is pending again, with who said so and why, and then runs."""
+    existing.run("baseline", "1.2.0")
+    assert existing.run("baseline", "1.1.0").failure.code == "HistoryNotEmpty"
+    correct = Amend(correct=True, reason="c was not there")
+    result = existing.run("baseline", "1.1.0", amend=correct)
+    assert [(each.action, each.version) for each in result.amendments] == [("withdraw", "1.2.0")]
+    assert (result.current_version, result.pending_versions) == ("1.1.0", ("1.2.0",))
+    assert existing.rows(ROWS)[2:] == [
+        ("1.2.0", "v1.2.0_c.sql", "baseline", "rolled_back", "tester", None, "drop table c;"),
+        ("1.2.0", "v1.2.0_c.sql", "baseline", "completed", "tester", "c was not there", None),
+    ]
+    assert existing.run("up").current_version == "1.2.0"
+    assert existing.has("c")
+    assert existing.run("baseline", "1.0.0", amend=correct).failure.code == "HistoryNotEmpty"
+
+
 def test_a_history_that_was_run_gets_none(existing):
     """And stays as it is."""
     existing.connection.execute("drop table a, b")

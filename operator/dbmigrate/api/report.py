@@ -185,6 +185,8 @@ class AmendmentAction(StrEnum):
     """What was done to the history without running anything."""
 
     BASELINE = "baseline"
+    WITHDRAW = "withdraw"
+    """A baseline was corrected: it is pending again."""
     REPAIR = "repair"
     ADOPT = "adopt"
 

@@ -13,7 +13,7 @@ def write_amendments(out: Terminal, result: RunResult) -> None:
     if not result.amendments:
         return
     rows: list[tuple[str, ...]]
-    action = result.amendments[0].action
+    action = result.amendments[-1].action
     if action is AmendmentAction.REPAIR:
         headers: tuple[str, ...] = ("VERSION", "FILE", "RECORDED", "NOW", "ROLLBACK KEPT")
         rows = [_repair_row(each) for each in result.amendments]
@@ -31,9 +31,9 @@ def write_amendments(out: Terminal, result: RunResult) -> None:
             for each in result.amendments
         ]
     else:
-        headers = ("VERSION", "FILE", "SHA-256", "ROLLBACK KEPT")
+        headers = ("", "VERSION", "FILE", "SHA-256", "ROLLBACK KEPT")
         rows = [
-            (each.version, each.file, each.checksum, each.rollback or "none")
+            (each.action.value, each.version, each.file, each.checksum, each.rollback or "none")
             for each in result.amendments
         ]
     out.table(headers, rows)

@@ -39,12 +39,25 @@ _dry_run = click.option(
 
 @click.command(cls=SectionedCommand, section=HISTORY)
 @click.argument("version", type=VersionType())
+@click.option(
+    "--correct",
+    cls=Option,
+    is_flag=True,
+    help="Replace a baseline that was wrong, as long as nothing has run since.",
+)
 @_reason
 @_dry_run
 @common_options
 @click.pass_context
 def baseline(
-    ctx: click.Context, /, version: Version, reason: str, *, dry_run: bool, **_common: Any
+    ctx: click.Context,
+    /,
+    version: Version,
+    reason: str,
+    *,
+    correct: bool,
+    dry_run: bool,
+    **_common: Any,
 ) -> int:
     """Record everything up to VERSION as applied, without running it.
 
@@ -58,9 +71,8 @@ def baseline(
       dbmigrate baseline 1.4.0 --dry-run
       dbmigrate baseline 1.4.0 --reason "schema made by hand until 2025"
     """
-    return execute(
-        ctx, Request("baseline", target=version, amend=Amend(reason=reason, dry_run=dry_run))
-    )
+    amend = Amend(reason=reason, dry_run=dry_run, correct=correct)
+    return execute(ctx, Request("baseline", target=version, amend=amend))
 
 
 @click.command(cls=SectionedCommand, section=HISTORY)

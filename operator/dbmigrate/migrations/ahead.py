@@ -49,8 +49,8 @@ def way_back(source: Source, ahead: Sequence[AppliedMigration]) -> str:
     undone = ", ".join(str(each.version) for each in reversed(ahead))
     target = source.latest or 0
     return (
-        f"{command} would undo {undone} by the rollbacks that the database keeps, and lose what "
-        f"they hold: `dbmigrate plan --target {target}` shows it"
+        f"{command} would undo {undone} by the rollbacks that the database keeps, with the data in "
+        f"what they remove: look first by `dbmigrate plan --target {target}`"
     )
 
 

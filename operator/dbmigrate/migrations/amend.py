@@ -6,7 +6,7 @@ added to, so what is recorded here cannot be taken back; a dry run shows it firs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.applied import BASELINE, AppliedMigration, edited
 from dbmigrate.migrations.source import MigrationFile, Source
 from dbmigrate.migrations.version import Version
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Amend:
     """Why, in a person's words; recorded."""
     dry_run: bool = False
     """Nothing is recorded: only told."""
+    correct: bool = False
+    """Of a baseline: it replaces another one, upon which nothing has run yet."""
     versions: tuple[Version, ...] = ()
     """Of a repair: these and no others."""
     everything: bool = False
@@ -53,13 +57,30 @@ class Recorded:
     """Of a repair: what the history has had until now."""
 
 
-def plan_baseline(
-    source: Source, applied: Sequence[AppliedMigration], version: Version
-) -> tuple[Recorded, ...]:
-    """The files that a baseline records: all up to that version, oldest first.
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a baseline changes; nothing when the same one is recorded already."""
 
-    Returns:
-        Nothing when the same baseline is recorded already.
+    recorded: tuple[Recorded, ...] = ()
+    """Files that count as applied from now on, oldest first."""
+    withdrawn: tuple[AppliedMigration, ...] = ()
+    """Of another baseline, which said too much: they are pending again, newest first."""
+
+
+def plan_baseline(
+    source: Source,
+    applied: Sequence[AppliedMigration],
+    version: Version,
+    *,
+    correct: bool = False,
+) -> Baseline:
+    """The files that a baseline records: all up to that version.
+
+    Args:
+        source: the files.
+        applied: what is applied.
+        version: what the database has already.
+        correct: another baseline may be replaced, if nothing has run since.
 
     Raises:
         UsageError: the version is not in the source (UnknownVersion).
@@ -75,39 +96,64 @@ def plan_baseline(
         )
     files = [file for file in source.migrations if file.version <= version]
     before = {each.version: each for each in applied if each.origin == BASELINE}
-    if before:
-        _require_same(before, files, version)
-        return ()
-    if applied:
-        names = ", ".join(str(each.version) for each in applied[:5])
-        more = f" and {len(applied) - 5} more" if len(applied) > 5 else ""  # noqa: PLR2004 -- shown
+    if not before and applied:
         raise RefusedError(
-            f"the history has applied migrations already ({names}{more}), so there is nothing to "
-            "begin with a baseline",
+            f"the history has applied migrations already ({_some(applied)}), so there is nothing "
+            "to begin with a baseline",
             code="HistoryNotEmpty",
             hint="`dbmigrate status` shows them, `dbmigrate up` goes on from there",
         )
-    return tuple(Recorded(file, source.rollbacks.get(file.version)) for file in files)
+    _require_same_files(before, files)
+    wanted = {file.version for file in files}
+    if before and before.keys() != wanted:
+        _require_correctable(before, applied, version, correct=correct)
+    return Baseline(
+        tuple(
+            Recorded(file, source.rollbacks.get(file.version))
+            for file in files
+            if file.version not in before
+        ),
+        tuple(before[each] for each in sorted(before.keys() - wanted, reverse=True)),
+    )
 
 
-def _require_same(
-    before: dict[Version, AppliedMigration], files: Sequence[MigrationFile], version: Version
+def _some(applied: Sequence[AppliedMigration]) -> str:
+    names = ", ".join(str(each.version) for each in applied[:_SHOWN])
+    return names if len(applied) <= _SHOWN else f"{names} and {len(applied) - _SHOWN} more"
+
+
+def _require_correctable(
+    before: Mapping[Version, AppliedMigration],
+    applied: Sequence[AppliedMigration],
+    version: Version,
+    *,
+    correct: bool,
 ) -> None:
-    wanted = {file.version: file for file in files}
-    if before.keys() != wanted.keys():
-        raise RefusedError(
-            f"the history has a baseline already, at {max(before)}, not at {version}",
-            code="HistoryNotEmpty",
-            hint=f"`dbmigrate up` goes on from {max(before)}; a baseline is recorded once",
-        )
+    later = [each for each in applied if each.version not in before]
+    if correct and not later:
+        return
+    hint = f"`dbmigrate up` goes on from {max(before)}"
+    if not later:
+        hint += "; --correct replaces a baseline that was wrong, as long as nothing has run since"
+    raise RefusedError(
+        f"the history has a baseline already, at {max(before)}, not at {version}"
+        + (f", and {_some(later)} applied since" if later else ""),
+        code="HistoryNotEmpty",
+        hint=hint,
+    )
+
+
+def _require_same_files(
+    before: Mapping[Version, AppliedMigration], files: Sequence[MigrationFile]
+) -> None:
     other = [
-        wanted[each.version].file
-        for each in before.values()
-        if each.text_checksum != wanted[each.version].text_checksum
+        file.file
+        for file in files
+        if file.version in before and before[file.version].text_checksum != file.text_checksum
     ]
     if other:
         raise RefusedError(
-            f"the same baseline was recorded of other files: {', '.join(other)} differ",
+            f"the baseline was recorded of other files: {', '.join(other)} differ",
             code="ChecksumMismatch",
             hint="restore the files, or record what was agreed on by `dbmigrate repair`",
         )

@@ -7,20 +7,34 @@ baseline of an empty database.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from dbmigrate.api.report import AmendmentAction
+from psycopg import sql
+
+from dbmigrate import __version__
+from dbmigrate.api.report import Amendment, AmendmentAction
 from dbmigrate.errors import RefusedError, UsageError
-from dbmigrate.migrations.amend import Recorded, plan_baseline, report_of
+from dbmigrate.migrations.amend import Baseline, plan_baseline, report_of
 from dbmigrate.migrations.applied import BASELINE, AppliedMigration
 from dbmigrate.postgres.amending import Amending, Row, amending, insert_rows
-from dbmigrate.postgres.bookkeeping import TABLES
+from dbmigrate.postgres.bookkeeping import HISTORY, TABLES, Bookkeeping
+from dbmigrate.postgres.live import LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import psycopg
 
     from dbmigrate.postgres.run import Context
 
+_WITHDRAW: Final = f"update {{}} set status = 'rolled_back' where version = %s and {LIVE}"  # noqa: S608 -- our constant
+_WITHDRAWN: Final = """
+    insert into {0} (version, filename, checksum, text_checksum, applied_by, migration_type,
+        origin, reason, recorded_by, recorded_at, runner_version)
+    select version, filename, checksum, text_checksum, %(by)s, 'rollback', origin, %(reason)s,
+        %(by)s, pg_catalog.clock_timestamp(), %(runner)s
+    from {0} where version = %(version)s and migration_type = 'forward'
+    order by id desc limit 1
+"""
+"""Says who withdrew a row of a baseline, and why."""
 _HAS_ANYTHING: Final = """
     with owned as (
         select n.oid, n.nspname from pg_catalog.pg_namespace as n
@@ -55,21 +69,54 @@ def baseline(context: Context) -> None:
     if version is None:
         raise UsageError("`baseline` needs a version", code="NoTarget")
     work = amending(context)
-    records = plan_baseline(source, work.applied, version)
-    context.amendments = report_of(AmendmentAction.BASELINE, records)
-    if not records:
+    plan = plan_baseline(source, work.applied, version, correct=work.amend.correct)
+    context.amendments = (
+        *(
+            Amendment(AmendmentAction.WITHDRAW, str(each.version), each.file, each.checksum)
+            for each in plan.withdrawn
+        ),
+        *report_of(AmendmentAction.BASELINE, plan.recorded),
+    )
+    if not context.amendments:
         context.message = f"nothing to do: the baseline {version} is recorded already"
         return
     work.require_finished()
     _require_anything(work)
-    count = f"{len(records)} migrations" if len(records) > 1 else "1 migration"
     if work.amend.dry_run:
-        context.message = f"{count} would be recorded as applied, to {version}"
+        context.message = f"{_count(plan)}, to {version}, would be recorded"
         return
-    rows = [Row(each, BASELINE) for each in records]
-    work.record(lambda cursor, found: insert_rows(work, cursor, found, rows))
-    work.prove(lambda applied: _missing(applied, records))
-    context.message = f"{count} recorded as applied, to {version}; none was run"
+    work.record(lambda cursor, found: _write(work, cursor, found, plan))
+    work.prove(lambda applied: _wrong(applied, plan))
+    context.message = f"recorded: {_count(plan)}, to {version}; none was run"
+
+
+def _count(plan: Baseline) -> str:
+    said = f"{len(plan.recorded)} as applied" if plan.recorded or not plan.withdrawn else ""
+    withdrawn = f"{len(plan.withdrawn)} as pending again" if plan.withdrawn else ""
+    return " and ".join(filter(None, (said, withdrawn)))
+
+
+def _write(work: Amending, cursor: psycopg.Cursor[Any], found: Bookkeeping, plan: Baseline) -> None:
+    table = found.table(HISTORY)
+    for each in plan.withdrawn:
+        cursor.execute(sql.SQL(_WITHDRAW).format(table), [str(each.version)])
+        cursor.execute(
+            sql.SQL(_WITHDRAWN).format(table),
+            {"version": str(each.version), "by": work.applied_by, "runner": __version__,
+             "reason": work.amend.reason.strip() or None},
+        )  # fmt: skip
+    insert_rows(work, cursor, found, [Row(each, BASELINE) for each in plan.recorded])
+
+
+def _wrong(applied: dict[str, AppliedMigration], plan: Baseline) -> list[str]:
+    """What is not as it was recorded."""
+    missing = [
+        str(each.file.version)
+        for each in plan.recorded
+        if (found := applied.get(str(each.file.version))) is None
+        or (found.checksum, found.origin) != (each.file.checksum, BASELINE)
+    ]
+    return missing + [str(each.version) for each in plan.withdrawn if str(each.version) in applied]
 
 
 def _require_anything(work: Amending) -> None:
@@ -80,12 +127,3 @@ def _require_anything(work: Amending) -> None:
             code="NothingThere",
             hint="`dbmigrate up` makes the schema; a baseline is for a database that has it",
         )
-
-
-def _missing(applied: dict[str, AppliedMigration], records: Sequence[Recorded]) -> list[str]:
-    return [
-        str(each.file.version)
-        for each in records
-        if (found := applied.get(str(each.file.version))) is None
-        or (found.checksum, found.origin) != (each.file.checksum, BASELINE)
-    ]

@@ -343,7 +343,9 @@ def _result(
     )
     if state is not None:
         current = newest(state.applied)
-        waiting = pending(source, state.applied, options.target) if source else ()
+        # A baseline's version is no target: what is newer is what `up` will run.
+        until = None if options.command == "baseline" else options.target
+        waiting = pending(source, state.applied, until) if source else ()
         result = replace(
             result,
             database_known=True,

@@ -4,13 +4,14 @@ import pytest
 from tests.unit.migrations.histories import applied, file, source_of
 
 from dbmigrate.errors import RefusedError
-from dbmigrate.migrations.adoption import Accept, Evidence, plan_adoption, refuse, remaining
+from dbmigrate.migrations.adoption import Accept, plan_adoption, refuse, remaining
 from dbmigrate.migrations.applied import BASELINE
 from dbmigrate.migrations.foreign import (
     ForeignHistory,
     ForeignMigration,
     version_of,
 )
+from dbmigrate.migrations.matching import Evidence
 from dbmigrate.migrations.source import assemble
 from dbmigrate.migrations.version import Version
 

@@ -6,6 +6,7 @@ from tests.unit.migrations.histories import applied, file, source_of
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.amend import (
     Amend,
+    Baseline,
     plan_baseline,
     plan_repair,
     require_choice,
@@ -25,7 +26,7 @@ def versions(records):
 def test_a_baseline_is_every_file_up_to_its_version():
     """With its rollback, where there is one."""
     source = source_of("1.0.0", "1.1.0", "1.2.0", rollbacks=["1.1.0"])
-    records = plan_baseline(source, [], V2)
+    records = plan_baseline(source, [], V2).recorded
     assert versions(records) == ["1.0.0", "1.1.0"]
     assert [each.rollback is not None for each in records] == [False, True]
 
@@ -49,19 +50,40 @@ def test_the_same_baseline_again_is_nothing_also_after_later_migrations():
     """So that a script may say it each time."""
     source = source_of("1.0.0", "1.1.0", "1.2.0")
     history = applied("1.0.0", "1.1.0", origin=BASELINE)
-    assert plan_baseline(source, history, V2) == ()
-    assert plan_baseline(source, history + applied("1.2.0"), V2) == ()
+    assert plan_baseline(source, history, V2) == Baseline()
+    assert plan_baseline(source, history + applied("1.2.0"), V2) == Baseline()
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.2.0"])
 def test_another_baseline_is_refused(version):
-    """It is recorded once."""
+    """It is recorded once, unless it was wrong."""
     source = source_of("1.0.0", "1.1.0", "1.2.0")
     history = applied("1.0.0", "1.1.0", origin=BASELINE)
     with pytest.raises(RefusedError) as caught:
         plan_baseline(source, history, Version.parse(version))
     assert caught.value.error_code == "HistoryNotEmpty"
     assert "1.1.0" in caught.value.message
+    assert "--correct" in caught.value.hint
+
+
+def test_a_wrong_baseline_is_corrected_up_and_down():
+    """What it said too much is pending again, what it said too little is recorded."""
+    source = source_of("1.0.0", "1.1.0", "1.2.0", "1.3.0")
+    history = applied("1.0.0", "1.1.0", "1.2.0", origin=BASELINE)
+    lower = plan_baseline(source, history, V1, correct=True)
+    assert lower.recorded == ()
+    assert [str(each.version) for each in lower.withdrawn] == ["1.2.0", "1.1.0"]
+    higher = plan_baseline(source, history, Version(1, 3, 0), correct=True)
+    assert (versions(higher.recorded), higher.withdrawn) == (["1.3.0"], ())
+
+
+def test_a_baseline_upon_which_something_ran_is_not_corrected():
+    """What ran was run on what it said."""
+    history = applied("1.0.0", "1.1.0", origin=BASELINE) + applied("1.2.0")
+    with pytest.raises(RefusedError) as caught:
+        plan_baseline(source_of("1.0.0", "1.1.0", "1.2.0"), history, V1, correct=True)
+    assert "1.2.0 applied since" in caught.value.message
+    assert "--correct" not in caught.value.hint
 
 
 def test_the_same_baseline_of_other_files_is_refused():

@@ -15,9 +15,7 @@ from dbmigrate.api.rules import OutOfOrder
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.adoption import (
     Accept,
-    Adopted,
     Adoption,
-    Evidence,
     plan_adoption,
     refuse,
     remaining,
@@ -26,6 +24,7 @@ from dbmigrate.migrations.adoption import (
 from dbmigrate.migrations.adoption_map import read_map, write_map
 from dbmigrate.migrations.applied import AppliedMigration
 from dbmigrate.migrations.foreign import ForeignHistory
+from dbmigrate.migrations.matching import Adopted, Evidence
 from dbmigrate.migrations.originals import read_originals
 from dbmigrate.postgres.adoption.detect import detect
 from dbmigrate.postgres.adoption.tool import Table, Tool
