@@ -9,7 +9,7 @@ from tests.chaos.relay import Cut, Relay, Trigger, Way
 
 from conftest import until
 from dbmigrate.api.report import EventName, Outcome
-from dbmigrate.postgres import migrating
+from dbmigrate.postgres import settling
 from dbmigrate.postgres.interruption import Interruption
 
 SENT = b"\0commit\0"
@@ -79,7 +79,7 @@ def test_a_second_answer_may_be_lost_too(database, relay):
 @pytest.mark.one_version
 def test_a_server_that_does_not_come_back_is_told_as_such(database, relay, monkeypatch):
     """Neither applied nor undone is claimed; the same run is to be tried again."""
-    monkeypatch.setattr(migrating, "_SETTLE_PATIENCE", 0.7)
+    monkeypatch.setattr(settling, "_PATIENCE", 0.7)
     write_two(database)
 
     def cut(link):

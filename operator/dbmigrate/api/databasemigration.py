@@ -95,9 +95,11 @@ class ConfigMapSource(ApiModel):
     name: Name
     """Name of the ConfigMap. Its keys that end in `.sql` are the files."""
 
-    path: Literal["", "rollbacks"] = ""
-    """Folder that its files stand in: `rollbacks`, or empty for the top. A rollback that is named
-    vX.Y.Z_rollback.sql or vX.Y.Z_rollback_name.sql is recognised in either place."""
+    path: Literal["", "rollbacks", "repeatable", "verify"] = ""
+    """Folder that its files stand in, or empty for the top. A rollback that is named
+    vX.Y.Z_rollback.sql or vX.Y.Z_rollback_name.sql is recognised at the top too. Files of
+    `repeatable` run whenever they have changed; those of `verify` are named
+    vX.Y.Z_name.sql and judge the migration of that version."""
 
 
 class Source(ApiModel):

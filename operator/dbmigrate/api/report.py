@@ -146,6 +146,8 @@ class PlanReport:
     to_version: str | None
     hash: str
     steps: tuple[PlanStep, ...] = ()
+    repeatables: tuple[PlanStep, ...] = ()
+    """Files without a version that run behind the steps, because they have changed."""
 
 
 @dataclass(frozen=True, slots=True)

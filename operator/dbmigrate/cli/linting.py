@@ -22,7 +22,8 @@ from dbmigrate.lint.policy import Policy, Wish, parse_level, parse_rules
 if TYPE_CHECKING:
     from dbmigrate.api.lint import LintReport
     from dbmigrate.cli.app import App
-    from dbmigrate.migrations.source import MigrationFile, Source
+    from dbmigrate.migrations.files import MigrationFile, SourceFile
+    from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.linting import Linting
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -109,14 +110,14 @@ class LintOptions:
             return None
         from dbmigrate.postgres.linting import Linting  # noqa: PLC0415 -- loads psycopg
 
-        def look(files: Sequence[MigrationFile], server_version: int | None) -> LintReport:
+        def look(files: Sequence[SourceFile], server_version: int | None) -> LintReport:
             return _look(files, policy, self.squawk, server_version, limit)
 
         return Linting(policy.level, look)
 
 
 def _look(
-    files: Sequence[MigrationFile],
+    files: Sequence[SourceFile],
     policy: Policy,
     squawk: Path | None,
     server_version: int | None,

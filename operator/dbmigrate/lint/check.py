@@ -20,12 +20,13 @@ from dbmigrate.api.lint import (
     LintLevel,
     LintReport,
 )
+from dbmigrate.api.report import Direction
 from dbmigrate.lint.policy import Policy
 from dbmigrate.lint.rules import SYNTAX_ERROR
 from dbmigrate.lint.squawk import Answer, Squawk
 from dbmigrate.lint.text import Given, Lines, give, statement_at, without
 from dbmigrate.migrations.directives import TransactionMode, read_directives
-from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.files import SourceFile
 from dbmigrate.migrations.statements import Statement, StatementKind, excerpt, kind_of, split
 
 FILE_LIMIT: Final = 8 * 1024 * 1024
@@ -51,7 +52,7 @@ _MAY_LEAVE_TRANSACTION = re.compile(
 class _Script:
     """A file while it is looked at."""
 
-    file: MigrationFile
+    file: SourceFile
     found: list[LintFinding] = field(default_factory=list)
     gaps: list[LintGap] = field(default_factory=list)
 
@@ -92,12 +93,12 @@ class _Script:
 
     def gap(self, reason: str, statement: Statement | None = None) -> None:
         line, column = (statement.line, statement.column) if statement else (0, 0)
-        version = str(self.file.version)
+        version = self.file.version_text
         self.gaps.append(LintGap(self.shown, reason, line, column, version))
 
 
 def lint_files(
-    files: Sequence[MigrationFile],
+    files: Sequence[SourceFile],
     policy: Policy,
     squawk: Squawk,
     server_version: int | None = None,
@@ -236,7 +237,9 @@ class _Look:
     ) -> Iterator[LintFinding]:
         file = script.file
         for each in sorted(answers, key=lambda a: (a.line, a.column, a.rule)):
-            level = self.policy.level_of(each.rule, is_rollback=file.is_rollback)
+            level = self.policy.level_of(
+                each.rule, is_rollback=file.direction is Direction.ROLLBACK
+            )
             if level is LintLevel.OFF:
                 continue
             line, column = script.lines.place(given.offset(each.line, each.column))
@@ -251,5 +254,5 @@ class _Look:
                 end_column=end_column,
                 message=each.message[:_TEXT],
                 help=each.help[:_TEXT],
-                version=str(file.version),
+                version=file.version_text,
             )

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
@@ -26,7 +26,9 @@ from dbmigrate.migrations.applied import (
     pending,
     verify_checksums,
 )
-from dbmigrate.migrations.source import MigrationFile, Source
+from dbmigrate.migrations.files import MigrationFile, RepeatableFile, VerifyFile
+from dbmigrate.migrations.repeatables import LastRun, due
+from dbmigrate.migrations.source import Source
 from dbmigrate.migrations.version import Version
 
 ZERO = Version(0, 0, 0)
@@ -42,6 +44,10 @@ class Plan:
     from_version: Version | None
     to_version: Version | None
     steps: tuple[MigrationFile, ...]
+    repeatables: tuple[RepeatableFile, ...] = ()
+    """What runs behind the steps, because it has changed."""
+    verifies: Mapping[Version, tuple[VerifyFile, ...]] = field(default_factory=dict)
+    """What is asked behind each step, and decides whether it stays."""
     warnings: tuple[str, ...] = ()
     """What a reader should know before it runs. No part of the hash."""
 
@@ -71,31 +77,59 @@ class Plan:
                 )
                 for step in self.steps
             ),
+            repeatables=tuple(
+                PlanStep("", each.file, each.checksum, Direction.REPEATABLE)
+                for each in self.repeatables
+            ),
         )
+
+    @property
+    def files(self) -> tuple[MigrationFile | RepeatableFile, ...]:
+        """All that runs, in order."""
+        return (*self.steps, *self.repeatables)
 
     @cached_property
     def hash(self) -> str:
         """See `plan_hash`."""
         steps = [(step.version, step.checksum) for step in self.steps]
-        return plan_hash(self.direction, self.from_version, self.to_version, steps)
+        repeatables = [(each.file, each.checksum) for each in self.repeatables]
+        return plan_hash(
+            self.direction,
+            self.from_version,
+            self.to_version,
+            steps,
+            repeatables=repeatables,
+            verifies=self.verifies,
+        )
 
 
-def plan_hash(
+def plan_hash(  # noqa: PLR0913 -- what a plan is made of
     direction: Direction,
     from_version: Version | None,
     to_version: Version | None,
     steps: Iterable[tuple[Version, str]],
+    *,
+    repeatables: Iterable[tuple[str, str]] = (),
+    verifies: Mapping[Version, Sequence[VerifyFile]] | None = None,
 ) -> str:
-    """SHA-256 over direction, from, to, and each step's version and file checksum.
+    """SHA-256 over direction, from, to, and what runs: 64 hexadecimal digits.
 
-    64 hexadecimal digits. File names are left out: what is approved is what runs.
+    Of each step it covers the version, the file's checksum, and in a forward plan those of its
+    verifications; of repeatable files the name and the checksum. Other names are left out:
+    what is approved is what runs.
     """
-    content = {
+    asked = (verifies or {}) if direction is Direction.FORWARD else {}
+    content: dict[str, object] = {
         "direction": direction.value,
         "from": _text(from_version),
         "to": _text(to_version),
-        "steps": [[str(version), checksum] for version, checksum in steps],
+        "steps": [
+            [str(version), checksum, *(each.checksum for each in asked.get(version, ()))]
+            for version, checksum in steps
+        ],
     }
+    if again := [[file, checksum] for file, checksum in repeatables]:
+        content["repeatables"] = again
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -109,8 +143,11 @@ def plan_forward(
     applied: Sequence[AppliedMigration],
     target: Version | None = None,
     rules: PlanRules = _DEFAULT,
+    last_runs: Mapping[str, LastRun] | None = None,
 ) -> Plan:
     """The plan of ``up``: every pending migration up to the target (None: the latest).
+
+    Repeatable files follow when nothing of the source is left pending.
 
     Raises:
         RefusedError: an applied file was edited (ChecksumMismatch) or is missing
@@ -127,7 +164,9 @@ def plan_forward(
     to_version = max((each.version for each in steps), default=None)
     if current is not None and (to_version is None or to_version < current):
         to_version = current
-    plan = Plan(Direction.FORWARD, current, to_version, steps)
+    plan = Plan(Direction.FORWARD, current, to_version, steps, verifies=source.verifies)
+    if len(steps) == len(pending(source, applied)):  # else they may need what is left out
+        plan = replace(plan, repeatables=due(source.repeatables, last_runs or {}))
     if plan.late and rules.out_of_order is OutOfOrder.REFUSE:
         raise _out_of_order(plan)
     if rules.out_of_order is OutOfOrder.WARN:
@@ -181,7 +220,8 @@ def plan_rollback(source: Source, applied: Sequence[AppliedMigration], target: V
         )
     to_version = max((e.version for e in applied if e.version <= target), default=None)
     warnings = tuple(_staying(applied, target))
-    return Plan(Direction.ROLLBACK, newest(applied), to_version, tuple(steps), warnings)
+    current = newest(applied)
+    return Plan(Direction.ROLLBACK, current, to_version, tuple(steps), warnings=warnings)
 
 
 def plan_to(
@@ -189,6 +229,7 @@ def plan_to(
     applied: Sequence[AppliedMigration],
     target: Version,
     rules: PlanRules = _DEFAULT,
+    last_runs: Mapping[str, LastRun] | None = None,
 ) -> Plan:
     """The plan of ``to VERSION``: forward or back, whichever leads there.
 
@@ -199,7 +240,7 @@ def plan_to(
     current = newest(applied)
     if current is not None and target < current:
         return plan_rollback(source, applied, target)
-    return plan_forward(source, applied, target, rules)
+    return plan_forward(source, applied, target, rules, last_runs)
 
 
 def _require_known(

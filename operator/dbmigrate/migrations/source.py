@@ -1,8 +1,9 @@
-"""The source: folders of migrations and rollbacks, read once.
+"""The source: folders of migrations and what belongs to them, read once.
 
 Files are ``vMAJOR.MINOR.PATCH_name.sql``; rollbacks are ``vX.Y.Z_rollback.sql`` or
 ``vX.Y.Z_rollback_name.sql``, in a sub-folder ``rollbacks`` or beside the migrations
-(a mounted ConfigMap is flat). What is hashed is what runs: see `Content`.
+(a mounted ConfigMap is flat). In ``repeatable`` any name will do, and a file in ``verify``
+begins with the version that it verifies. What is hashed is what runs: see `Content`.
 
 Several folders are merged; the same file name twice is an error. All problems that
 are found are told at once, each with its file.
@@ -12,99 +13,32 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from dbmigrate.errors import DbmigrateError, Location, SourceError
+from dbmigrate.errors import Location, SourceError
 from dbmigrate.migrations.content import Content, read_content
-from dbmigrate.migrations.statements import Decoder, decode, excerpt_of
+from dbmigrate.migrations.files import MigrationFile, RepeatableFile, SourceFile, VerifyFile
 from dbmigrate.migrations.version import Version
 
+__all__ = ["MigrationFile", "Source", "read_source"]
+
 ROLLBACKS = "rollbacks"
-_MISSPELT = ("rollbacks", "rollback")
+REPEATABLE = "repeatable"
+VERIFY = "verify"
+_MISSPELT = {
+    "rollbacks": ROLLBACKS, "rollback": ROLLBACKS,
+    "repeatable": REPEATABLE, "repeatables": REPEATABLE,
+    "verify": VERIFY, "verifies": VERIFY, "verification": VERIFY,
+}  # fmt: skip
+_ANY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.sql", re.ASCII)
 _NAME = re.compile(
     r"v(?P<version>[0-9]+\.[0-9]+\.[0-9]+)_(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)\.sql", re.ASCII
 )
 _ROLLBACK = re.compile(r"rollback(?:_(?P<name>.+))?", re.ASCII)
 _MAX_PROBLEMS = 20
-
-
-@dataclass(frozen=True)
-class MigrationFile:
-    """One file of SQL, as it was read."""
-
-    version: Version
-    name: str
-    """What stands after the version in its file name, without ``.sql``."""
-    file: str
-    """Path within its folder: ``v1.0.0_initial.sql`` or ``rollbacks/v1.0.0_rollback.sql``."""
-    content: Content = field(repr=False)
-    is_rollback: bool = False
-    path: str = ""
-    """Where it was read, for messages to people."""
-
-    @property
-    def shown(self) -> str:
-        """Its name in messages."""
-        return self.path or self.file
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the bytes, hexadecimal: equal to what ``sha256sum`` prints."""
-        return self.content.checksum
-
-    @property
-    def text_checksum(self) -> str:
-        """SHA-256 with line ends normalised and no byte order mark.
-
-        A checkout under Windows has another `checksum` but the same `text_checksum`:
-        it is not a changed migration.
-        """
-        return self.content.text_checksum
-
-    @property
-    def data(self) -> bytes:
-        """The bytes: of a large file, all of them are read into memory.
-
-        Raises:
-            RefusedError: code SourceChanged: they are not those that were hashed.
-        """
-        return b"".join(self.content.read_from(0))
-
-    @property
-    def sql(self) -> str:
-        """The text: of a large file, all of it is read into memory.
-
-        Raises:
-            SourceError: it is not UTF-8.
-            RefusedError: code SourceChanged.
-        """
-        return decode(self.data, self.shown)
-
-    @property
-    def head(self) -> str:
-        """The text's beginning, or all of it when the file is small.
-
-        Raises:
-            SourceError, RefusedError: as `sql`.
-        """
-        block = next(self.content.read_from(0), b"")
-        return Decoder(self.shown).decode(block, is_last=len(block) == self.content.size)
-
-    def excerpt(self, line: int, column: int) -> str:
-        """That line with a caret below; empty when there is none, or none any more."""
-        try:
-            return excerpt_of(self._pieces(), line, column)
-        except DbmigrateError:
-            return ""
-
-    def _pieces(self) -> Iterator[str]:
-        decoder = Decoder(self.shown)
-        for block in self.content.read_from(0):
-            yield decoder.decode(block)
-        yield decoder.decode(b"", is_last=True)
 
 
 @dataclass(frozen=True)
@@ -115,6 +49,10 @@ class Source:
     rollbacks: dict[Version, MigrationFile]
     digest: str
     """What the source is, as a hash over names and checksums; see `digest_of`."""
+    repeatables: tuple[RepeatableFile, ...] = ()
+    """In name order."""
+    verifies: dict[Version, tuple[VerifyFile, ...]] = field(default_factory=dict)
+    """For each version that has some, in name order."""
 
     @cached_property
     def by_version(self) -> dict[Version, MigrationFile]:
@@ -139,6 +77,15 @@ def digest_of(files: Iterable[tuple[str, str]]) -> str:
     return total.hexdigest()
 
 
+def unique_name(file: str) -> str:
+    """What no two files of a source may share, from a path within its folder.
+
+    A rollback may lie in its folder or beside the migrations, which is one place.
+    """
+    folder, _, base = file.rpartition("/")
+    return file if folder in (REPEATABLE, VERIFY) else base
+
+
 def parse_name(file: str) -> tuple[Version, str, bool]:
     """Version, name and whether it is a rollback, from a path within a source folder.
 
@@ -154,8 +101,21 @@ def parse_name(file: str) -> tuple[Version, str, bool]:
             hint="name it like v1.2.0_add_users.sql, or rollbacks/v1.2.0_rollback_add_users.sql",
             location=Location(_printable(file)),
         )
+    version = _version(file, match["version"])
+    rollback = _ROLLBACK.fullmatch(match["name"])
+    if folder == ROLLBACKS and rollback is None:
+        raise SourceError(
+            f"{file}: a file in {ROLLBACKS}/ is named vX.Y.Z_rollback[_name].sql",
+            code="InvalidFileName",
+            hint=f"rename it to {ROLLBACKS}/v{version}_rollback_{match['name']}.sql",
+            location=Location(file),
+        )
+    return version, match["name"], rollback is not None
+
+
+def _version(file: str, text: str) -> Version:
     try:
-        version = Version.parse(match["version"])
+        version = Version.parse(text)
     except ValueError as error:
         raise SourceError(
             f"{file}: {error}", code="InvalidFileName", location=Location(file)
@@ -167,15 +127,40 @@ def parse_name(file: str) -> tuple[Version, str, bool]:
             hint="begin with v0.0.1 or v1.0.0",
             location=Location(file),
         )
-    rollback = _ROLLBACK.fullmatch(match["name"])
-    if folder == ROLLBACKS and rollback is None:
-        raise SourceError(
-            f"{file}: a file in {ROLLBACKS}/ is named vX.Y.Z_rollback[_name].sql",
-            code="InvalidFileName",
-            hint=f"rename it to {ROLLBACKS}/v{version}_rollback_{match['name']}.sql",
-            location=Location(file),
-        )
-    return version, match["name"], rollback is not None
+    return version
+
+
+def _maker(file: str, shown: str) -> Callable[[Content], SourceFile]:
+    """What makes the file of its kind, by where it lies and what it is called.
+
+    Raises:
+        SourceError: the name does not fit.
+    """
+    folder, _, base = file.rpartition("/")
+    if folder == REPEATABLE:
+        if _ANY_NAME.fullmatch(base) is None:
+            raise SourceError(
+                f"{_printable(file)}: a name has letters, digits, '_', '.' and '-' only",
+                code="InvalidFileName",
+                hint="name it like repeatable/views.sql",
+                location=Location(_printable(file)),
+            )
+        return lambda content: RepeatableFile(file, content, path=shown)
+    if folder == VERIFY:
+        match = _NAME.fullmatch(base)
+        if match is None:
+            raise SourceError(
+                f"{_printable(file)}: the name does not fit verify/vMAJOR.MINOR.PATCH_name.sql",
+                code="InvalidFileName",
+                hint="begin with the version of the migration that it verifies",
+                location=Location(_printable(file)),
+            )
+        verified = _version(file, match["version"])
+        return lambda content: VerifyFile(verified, file, content, path=shown)
+    version, name, is_rollback = parse_name(file)
+    return lambda content: MigrationFile(
+        version, name, file, content, is_rollback=is_rollback, path=shown
+    )
 
 
 def _printable(name: str) -> str:
@@ -192,7 +177,7 @@ def read_source(folders: Sequence[Path]) -> Source:
             or not UTF-8, a link leaves its folder. All problems are in its message.
     """
     problems: list[SourceError] = []
-    files: list[MigrationFile] = []
+    files: list[SourceFile] = []
     for folder in folders:
         try:
             files.extend(_read_folder(folder, problems))
@@ -203,51 +188,71 @@ def read_source(folders: Sequence[Path]) -> Source:
     return source
 
 
-def assemble(files: Iterable[MigrationFile], problems: list[SourceError]) -> Source:
+def assemble(files: Iterable[SourceFile], problems: list[SourceError]) -> Source:
     """Put files in order and check them against each other; problems are appended to the list."""
-    seen: dict[str, MigrationFile] = {}
+    seen: dict[str, SourceFile] = {}
     migrations: dict[Version, MigrationFile] = {}
     rollbacks: dict[Version, MigrationFile] = {}
+    repeatables: list[RepeatableFile] = []
+    verifies: dict[Version, list[VerifyFile]] = {}
     for each in files:
-        base = each.file.rpartition("/")[2]
-        if base in seen:
-            problems.append(_twice("file", each, seen[base], "DuplicateFile"))
+        name = unique_name(each.file)
+        if name in seen:
+            problems.append(_twice("file", each, seen[name], "DuplicateFile"))
             continue
-        seen[base] = each
-        place = rollbacks if each.is_rollback else migrations
-        if each.version in place:
-            code = "DuplicateRollback" if each.is_rollback else "DuplicateVersion"
-            what = f"rollback of {each.version}" if each.is_rollback else f"version {each.version}"
-            problems.append(_twice(what, each, place[each.version], code))
-            continue
-        place[each.version] = each
-    for version in sorted(rollbacks.keys() - migrations.keys()):
-        orphan = rollbacks[version]
-        problems.append(
-            SourceError(
-                f"{orphan.path or orphan.file}: a rollback, but there is no migration {version}",
-                code="RollbackWithoutMigration",
-                hint=f"add v{version}_name.sql, or remove the rollback",
-                location=Location(orphan.path or orphan.file),
-            )
-        )
+        seen[name] = each
+        if isinstance(each, RepeatableFile):
+            repeatables.append(each)
+        elif isinstance(each, VerifyFile):
+            verifies.setdefault(each.version, []).append(each)
+        elif isinstance(each, MigrationFile):
+            place = rollbacks if each.is_rollback else migrations
+            if each.version in place:
+                code = "DuplicateRollback" if each.is_rollback else "DuplicateVersion"
+                what = "rollback of" if each.is_rollback else "version"
+                other = place[each.version]
+                problems.append(_twice(f"{what} {each.version}", each, other, code))
+                continue
+            place[each.version] = each
+    problems += (
+        _orphan(rollbacks[v], v, "rollback") for v in sorted(rollbacks.keys() - migrations)
+    )
+    problems += (
+        _orphan(each, v, "verification")
+        for v in sorted(verifies.keys() - migrations.keys())
+        for each in verifies[v]
+    )
     return Source(
         migrations=tuple(migrations[version] for version in sorted(migrations)),
         rollbacks=rollbacks,
         digest=digest_of((each.file, each.checksum) for each in seen.values()),
+        repeatables=tuple(sorted(repeatables, key=lambda each: each.file)),
+        verifies={
+            version: tuple(sorted(found, key=lambda each: each.file))
+            for version, found in verifies.items()
+        },
     )
 
 
-def _twice(what: str, one: MigrationFile, other: MigrationFile, code: str) -> SourceError:
+def _orphan(file: SourceFile, version: Version, what: str) -> SourceError:
     return SourceError(
-        f"{what} is there twice: {other.path or other.file} and {one.path or one.file}",
+        f"{file.shown}: a {what}, but there is no migration {version}",
+        code="RollbackWithoutMigration" if what == "rollback" else "VerifyWithoutMigration",
+        hint=f"add v{version}_name.sql, or remove the {what}",
+        location=Location(file.shown),
+    )
+
+
+def _twice(what: str, one: SourceFile, other: SourceFile, code: str) -> SourceError:
+    return SourceError(
+        f"{what} is there twice: {other.shown} and {one.shown}",
         code=code,
         hint="keep one of them",
-        location=Location(one.path or one.file),
+        location=Location(one.shown),
     )
 
 
-def _read_folder(folder: Path, problems: list[SourceError]) -> Iterable[MigrationFile]:
+def _read_folder(folder: Path, problems: list[SourceError]) -> Iterable[SourceFile]:
     try:
         root = folder.resolve(strict=True)
         entries = sorted(root.iterdir())
@@ -258,7 +263,7 @@ def _read_folder(folder: Path, problems: list[SourceError]) -> Iterable[Migratio
             hint="give the folder by --source DIR",
             location=Location(str(folder)),
         ) from error
-    for path in (*entries, *_rollbacks(folder, entries, problems)):
+    for path in (*entries, *_within(folder, entries, problems)):
         # Kubernetes mounts a ConfigMap's keys as links into a hidden folder `..data`.
         # A name in capitals (.SQL) is refused below: passed over, it would never be missed.
         if path.suffix.lower() != ".sql" or path.name.startswith("."):
@@ -270,24 +275,23 @@ def _read_folder(folder: Path, problems: list[SourceError]) -> Iterable[Migratio
             problems.append(error)
 
 
-def _rollbacks(
-    folder: Path, entries: Sequence[Path], problems: list[SourceError]
-) -> Sequence[Path]:
-    """What lies in the folder of rollbacks; one that is misspelt is a problem, not nothing."""
-    found: Sequence[Path] = ()
+def _within(folder: Path, entries: Sequence[Path], problems: list[SourceError]) -> Sequence[Path]:
+    """What lies in the folders that mean something; one that is misspelt is a problem."""
+    found: list[Path] = []
     for path in entries:
         shown = str(folder / path.name)
-        if path.name == ROLLBACKS:
+        right = _MISSPELT.get(path.name.lower())
+        if path.name == right:
             try:
-                found = sorted(path.iterdir())
+                found += sorted(path.iterdir())
             except OSError as error:
                 problems.append(_unreadable(shown, error.strerror))
-        elif path.name.lower() in _MISSPELT and path.is_dir():
+        elif right is not None and path.is_dir():
             problems.append(
                 SourceError(
-                    f"{shown}: the folder of rollbacks is named {ROLLBACKS}",
+                    f"{shown}: the folder is named {right}",
                     code="InvalidFileName",
-                    hint=f"rename it to {ROLLBACKS}",
+                    hint=f"rename it to {right}",
                     location=Location(shown),
                 )
             )
@@ -300,8 +304,8 @@ def _unreadable(shown: str, why: str | None) -> SourceError:
     )
 
 
-def _read_file(root: Path, path: Path, file: str, *, shown: str) -> MigrationFile:
-    version, name, is_rollback = parse_name(file)
+def _read_file(root: Path, path: Path, file: str, *, shown: str) -> SourceFile:
+    make = _maker(file, shown)  # what has no name that fits is not read
     try:
         target = path.resolve(strict=True)
         if not target.is_relative_to(root):
@@ -327,7 +331,7 @@ def _read_file(root: Path, path: Path, file: str, *, shown: str) -> MigrationFil
             hint="a migration that does nothing on purpose says so: select 'nothing to do';",
             location=Location(shown),
         )
-    return MigrationFile(version, name, file, content, is_rollback=is_rollback, path=shown)
+    return make(content)
 
 
 def _raise_all(problems: Sequence[SourceError]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import psycopg
@@ -16,6 +16,7 @@ import psycopg
 from dbmigrate.api.report import Notice
 from dbmigrate.errors import DbmigrateError, MigrationFailedError, StoppedError
 from dbmigrate.migrations.directives import TransactionMode
+from dbmigrate.migrations.files import MigrationFile, SourceFile
 from dbmigrate.postgres import blockers, bookkeeping, history
 from dbmigrate.postgres.committing import CommitInDoubtError, Committed
 from dbmigrate.postgres.connection import milliseconds
@@ -26,13 +27,14 @@ from dbmigrate.postgres.own_transactions import OwnTransactions
 from dbmigrate.postgres.prerequisites import Script
 from dbmigrate.postgres.retrying import RetryPolicy
 from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Request, Session
-from dbmigrate.postgres.settling import settle
+from dbmigrate.postgres.settling import Unanswered, settle
 from dbmigrate.postgres.stepwise import Stepwise
 from dbmigrate.postgres.together import Following, Together
+from dbmigrate.postgres.verifying import verify
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
-    from dbmigrate.migrations.source import MigrationFile, Source
+    from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.rollback.trial import Trial
     from dbmigrate.postgres.run import Context
@@ -89,6 +91,8 @@ class Applying:
         self.retry = RetryPolicy(
             options.lock_timeout, options.lock_retries, options.lock_retry_timeout
         )
+        self.verifies = plan.verifies
+        self.last_runs = history.read_last_runs(self.session, found)
         self._notices: dict[str, list[Notice]] = {}
         self._trials: dict[str, Trial] = {}
         self._was_away = False
@@ -130,7 +134,7 @@ class Applying:
             self.context.kept.append(each)
             self.context.progress.kept(each)
 
-    def _require_undisturbed(self, file: MigrationFile) -> None:
+    def _require_undisturbed(self, file: SourceFile) -> None:
         """The lock was free while nobody was connected: a plan of before then may be done."""
         was_away, self._was_away = self._was_away, False
         if was_away and not history.is_newest(self.session, self.found, file):
@@ -160,9 +164,12 @@ class Applying:
             except CommitInDoubtError as error:
                 took = [*(0 for _ in unit[1:]), runner.current.milliseconds]
                 files = list(zip((script.file for script in unit), took, strict=True))
-                by = self.writer.run.applied_by
                 self._was_away = True
-                return settle(self.context, self.found, files, by, str(error))
+                last = self.last_runs.get(unit[-1].file.file)
+                unanswered = Unanswered(
+                    files, self.writer.run.applied_by, str(error), last.id if last else 0
+                )
+                return settle(self.context, self.found, unanswered)
             except DbmigrateError as error:
                 pause = self.retry.pause(
                     error,
@@ -209,18 +216,27 @@ class Applying:
             self._watch(),
             self._table(),
             self._settings(script),
+            self._asking(script),
         )
+
+    def _asking(self, script: Script) -> Callable[[], None] | None:
+        """What asks whether a file has done what it should; None when nothing is asked."""
+        if not script.verifies:
+            return None
+        watch, settings = self._watch(), self.settings
+        return lambda: verify(self.session, script.verifies, watch, settings)
 
     def _trial(self, script: Script) -> Trial | None:
         """What a rollback is run by, so that the data that it loses are kept."""
         options = self.context.options.keep
-        if not script.file.is_rollback or not options.enabled:
+        file = script.file
+        if not isinstance(file, MigrationFile) or not file.is_rollback or not options.enabled:
             return None
         from dbmigrate.postgres.rollback.trial import Trial  # noqa: PLC0415 -- for rollbacks alone
 
         quiet = self.context.progress.quiet
-        trial = Trial(self.session, self.found, script.file, options, quiet)
-        self._trials[script.file.file] = trial
+        trial = Trial(self.session, self.found, file, options, quiet)
+        self._trials[file.file] = trial
         return trial
 
     def _execution(self, script: Script, kind: type[Execution]) -> Execution:
@@ -233,11 +249,14 @@ class Applying:
             self._table(),
             self._settings(script),
             trial.run if trial else None,
+            self._asking(script),
         )
 
     def _writing(self, script: Script) -> history.Write:
         file = script.file
-        rollback = None if file.is_rollback else self.source.rollbacks.get(file.version)
+        rollback = None
+        if isinstance(file, MigrationFile) and not file.is_rollback:
+            rollback = self.source.rollbacks.get(file.version)
 
         def write(took: int) -> Request:
             return self.writer.completed(

@@ -42,6 +42,7 @@ OURS: Final = (
 ALL_CHECKED: Final = Request("set constraints all immediate")
 BEGIN: Final = Request("begin")
 COMMIT: Final = Request("commit")
+ROLLBACK: Final = Request("rollback")
 
 
 def settings_of(values: Mapping[str, str], *, is_local: bool) -> tuple[Request, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dbmigrate.errors import RefusedError
-from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.files import SourceFile
 from dbmigrate.postgres import lock
 from dbmigrate.postgres.clearing import COMMIT
 from dbmigrate.postgres.failures import DIVISION_BY_ZERO, lock_lost, statement_failed
@@ -30,7 +30,7 @@ class Committed:
 
 def commit(  # noqa: PLR0913 -- the parts of one message
     session: Session,
-    file: MigrationFile,
+    file: SourceFile,
     *,
     opening: tuple[Request, ...],
     proof: Request,
@@ -80,7 +80,7 @@ def commit(  # noqa: PLR0913 -- the parts of one message
     return tuple(applied_at)
 
 
-def _replaced(file: MigrationFile) -> RefusedError:
+def _replaced(file: SourceFile) -> RefusedError:
     return RefusedError(
         f"{file.file}: the history's table was dropped or replaced, or the transaction ended",
         code="HistoryReplaced",
@@ -88,7 +88,7 @@ def _replaced(file: MigrationFile) -> RefusedError:
     )
 
 
-def transaction_ended(file: MigrationFile, statement: int = 0) -> RefusedError:
+def transaction_ended(file: SourceFile, statement: int = 0) -> RefusedError:
     """The transaction that a file was to be is over before its end."""
     which = f" at statement {statement}" if statement else ""
     return RefusedError(

@@ -143,6 +143,7 @@ class Execution:
         history: the history's table, quoted, which must be the same one in the end.
         settings: run-time parameters for the file, such as its statement_timeout.
         guard: runs the file's statements in its own way, in the file's transaction.
+        asking: asks in the file's transaction whether it has done what it should.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- all that one file needs
@@ -154,6 +155,7 @@ class Execution:
         history: str,
         settings: Mapping[str, str],
         guard: Callable[[Callable[[], None]], None] | None = None,
+        asking: Callable[[], None] | None = None,
     ) -> None:
         self.session = session
         self.script = script
@@ -162,6 +164,7 @@ class Execution:
         self.history = history
         self.settings = settings_of(settings, is_local=True)
         self.guard = guard
+        self.asking = asking
         self.began = time.monotonic()
         self.transaction = ""
 
@@ -220,6 +223,8 @@ class Execution:
         else:
             self._batch(_Part(iter(()), begin, (), self.watch.on_statement))
             self.guard(lambda: self._file(own))
+        if self.asking is not None and self.session.in_transaction:
+            self.asking()
         if not self.session.in_transaction:
             raise transaction_ended(self.script.file)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from dbmigrate.api.failure import failure_of
 from dbmigrate.errors import DbmigrateError, Location, MigrationFailedError, RefusedError
-from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.files import SourceFile, VerifyFile
 from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres.advice import advice_for
 from dbmigrate.postgres.session import ServerError
@@ -18,6 +18,9 @@ TRANSIENT_STATES: Final = LOCK_STATES | {"40001", "57P01", "57P02", "57P03", "53
 _CONNECTION_CLASS: Final = "08"
 DIVISION_BY_ZERO: Final = "22012"
 """What statements of our own fail with whose condition does not hold."""
+_UNVERIFIED: Final = (
+    "the migration has not done what it should, and is not applied: correct it, or its verification"
+)
 _KEEPS: Final = (
     "the statements before it are done and stay: correct this one and run again, which goes on here"
 )
@@ -28,7 +31,7 @@ def is_transient(sqlstate: str) -> bool:
     return sqlstate in TRANSIENT_STATES or sqlstate.startswith(_CONNECTION_CLASS)
 
 
-def place(file: MigrationFile, statement: Statement | None, character: int = 0) -> Location:
+def place(file: SourceFile, statement: Statement | None, character: int = 0) -> Location:
     """Where a statement stands, or a character of it (from 1; 0 for its beginning)."""
     if statement is None:
         return Location(file.shown)
@@ -37,7 +40,7 @@ def place(file: MigrationFile, statement: Statement | None, character: int = 0) 
 
 
 def statement_failed(
-    file: MigrationFile, statement: Statement | None, error: ServerError, *, keeps: bool = False
+    file: SourceFile, statement: Statement | None, error: ServerError, *, keeps: bool = False
 ) -> MigrationFailedError:
     """A statement of a file failed, or (None) the end of its transaction.
 
@@ -49,11 +52,15 @@ def statement_failed(
     """
     which = f"statement {statement.number}" if statement else "the end of its transaction"
     advice = _KEEPS if keeps else "correct the file; it was undone and left nothing behind"
+    code = "MigrationFailed"
+    if isinstance(file, VerifyFile):
+        code, advice = "VerifyFailed", _UNVERIFIED
     return MigrationFailedError(
         f"{file.file}: {which} failed: {error.message}",
+        code=code,
         hint=advice_for(error) or advice,
         location=place(file, statement, error.position),
-        version=str(file.version),
+        version=file.version_text,
         statement=statement.number if statement else 0,
         sqlstate=error.sqlstate,
         server_message=error.message,
@@ -64,7 +71,7 @@ def statement_failed(
 
 
 def connection_lost(
-    file: MigrationFile, statement: Statement | None, reason: str
+    file: SourceFile, statement: Statement | None, reason: str
 ) -> MigrationFailedError:
     """The connection broke before COMMIT was sent: the server undoes the file."""
     return MigrationFailedError(
@@ -72,26 +79,26 @@ def connection_lost(
         code="ConnectionLost",
         hint="run again when the server is back",
         location=place(file, statement),
-        version=str(file.version),
+        version=file.version_text,
         statement=statement.number if statement else 0,
         transient=True,
     )
 
 
-def cut_off(file: MigrationFile, statement: Statement | None, reason: str) -> MigrationFailedError:
+def cut_off(file: SourceFile, statement: Statement | None, reason: str) -> MigrationFailedError:
     """The connection broke in a file that runs by statement."""
     return MigrationFailedError(
         f"{file.file}: the connection was lost, and the file is not finished: {reason}",
         code="ConnectionLost",
         hint="run again when the server is back: it goes on with the right statement",
         location=place(file, statement),
-        version=str(file.version),
+        version=file.version_text,
         statement=statement.number if statement else 0,
         transient=True,
     )
 
 
-def ledger_differs(file: MigrationFile, number: int, statement: Statement | None) -> RefusedError:
+def ledger_differs(file: SourceFile, number: int, statement: Statement | None) -> RefusedError:
     """A file that is not finished was changed where it has been run already."""
     where = place(file, statement)
     what = "is another one now" if statement else "is not in the file any more"
@@ -103,7 +110,7 @@ def ledger_differs(file: MigrationFile, number: int, statement: Statement | None
     )
 
 
-def ledger_taken(file: MigrationFile) -> RefusedError:
+def ledger_taken(file: SourceFile) -> RefusedError:
     """Another run has executed a statement that this run was about to execute."""
     return RefusedError(
         f"{file.file}: another run works on this file",
@@ -112,7 +119,7 @@ def ledger_taken(file: MigrationFile) -> RefusedError:
     )
 
 
-def transaction_left_open(file: MigrationFile) -> RefusedError:
+def transaction_left_open(file: SourceFile) -> RefusedError:
     """The file's own last BEGIN has no COMMIT."""
     return RefusedError(
         f"{file.file}: the file ends within a transaction of its own, which is undone",
@@ -122,7 +129,7 @@ def transaction_left_open(file: MigrationFile) -> RefusedError:
     )
 
 
-def statement_in_doubt(file: MigrationFile, statement: Statement) -> RefusedError:
+def statement_in_doubt(file: SourceFile, statement: Statement) -> RefusedError:
     """Nothing in the database tells whether a statement has taken effect."""
     where = place(file, statement)
     return RefusedError(
@@ -135,7 +142,7 @@ def statement_in_doubt(file: MigrationFile, statement: Statement) -> RefusedErro
     )
 
 
-def lock_lost(file: MigrationFile) -> RefusedError:
+def lock_lost(file: SourceFile) -> RefusedError:
     """Somebody else has the advisory lock that the run had obtained."""
     return RefusedError(
         f"{file.file}: another run has taken the advisory lock from this one",
@@ -145,13 +152,13 @@ def lock_lost(file: MigrationFile) -> RefusedError:
     )
 
 
-def overtaken(file: MigrationFile) -> MigrationFailedError:
+def overtaken(file: SourceFile) -> MigrationFailedError:
     """Somebody else has run something since the file was committed and the answer was lost."""
     return MigrationFailedError(
         f"{file.file} is committed, and another run went on before this one had the lock again",
         code="Overtaken",
         hint="run again: what is left is planned anew",
-        version=str(file.version),
+        version=file.version_text,
         transient=True,
     )
 

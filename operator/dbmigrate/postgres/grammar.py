@@ -18,7 +18,7 @@ from itertools import accumulate
 from typing import Final
 
 from dbmigrate.errors import SourceError
-from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.files import SourceFile
 from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres.failures import place
 from dbmigrate.postgres.session import SYNC, Mode, Request, ServerError, Session
@@ -40,7 +40,7 @@ _OURS: Final = ("42", "0A", "22")
 @dataclass(frozen=True, slots=True)
 class _Member:
     number: int
-    file: MigrationFile
+    file: SourceFile
     statement: Statement
 
 
@@ -73,7 +73,7 @@ class _Bundle:
 
 
 def syntax_errors(
-    session: Session, statements: Iterable[tuple[MigrationFile, Statement]]
+    session: Session, statements: Iterable[tuple[SourceFile, Statement]]
 ) -> list[SourceError]:
     """What the server's grammar does not accept, in order; a hundred at most.
 
@@ -88,7 +88,7 @@ def syntax_errors(
     return [found[number] for number in sorted(found)]
 
 
-def _bundles(statements: Iterable[tuple[MigrationFile, Statement]]) -> Iterator[_Bundle]:
+def _bundles(statements: Iterable[tuple[SourceFile, Statement]]) -> Iterator[_Bundle]:
     members: list[_Member] = []
     room = _CHARACTERS
     for number, (file, statement) in enumerate(statements):

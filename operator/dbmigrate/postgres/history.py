@@ -19,13 +19,16 @@ from dbmigrate.api.report import Direction, FailedAttempt, MigrationRecord, Noti
 from dbmigrate.errors import DbmigrateError, RefusedError
 from dbmigrate.migrations.applied import RUN, AppliedMigration
 from dbmigrate.migrations.content import HeldContent
-from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.files import MigrationFile, SourceFile
+from dbmigrate.migrations.repeatables import LastRun
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.bookkeeping import HISTORY, Bookkeeping
 from dbmigrate.postgres.failures import as_json
 from dbmigrate.postgres.live import LIVE, live
 from dbmigrate.postgres.session import Request, Session
 
+_REPEATABLES: Final = 2
+"""The step of the bookkeeping from which on the history has repeatable files."""
 _LONGEST_MESSAGE: Final = 2000
 """Characters of an old failure's message; a script can raise one of megabytes."""
 _TIME: Final = (
@@ -154,7 +157,7 @@ def read_last_failure(session: Session, found: Bookkeeping) -> FailedAttempt | N
     version, file, kind, failed_at, applied_by, error, _ = rows[0]
     error = error or {}
     return FailedAttempt(
-        version=version,
+        version=version or "",
         file=file,
         type=Direction(kind),
         failed_at=failed_at,
@@ -166,24 +169,26 @@ def read_last_failure(session: Session, found: Bookkeeping) -> FailedAttempt | N
     )
 
 
-def read_applied_at(session: Session, found: Bookkeeping, file: MigrationFile) -> str:
+def read_applied_at(session: Session, found: Bookkeeping, file: SourceFile) -> str:
     """When a file was last committed, by its row; empty when it never was."""
     query = sql.SQL(
         "select "  # noqa: S608 -- our constants
         + _TIME
-        + " from {} where version = %s and migration_type = %s and status = 'completed' "
+        + " from {} where coalesce(version, filename) = %s and migration_type = %s"
+        " and status = 'completed' "
         "order by id desc limit 1"
     ).format(found.table(HISTORY))
-    rows = session.compose(query, [str(file.version), _direction(file).value])
+    rows = session.compose(query, [file.key, file.direction.value])
     return str(rows[0][0]) if rows else ""
 
 
-def is_newest(session: Session, found: Bookkeeping, file: MigrationFile) -> bool:
+def is_newest(session: Session, found: Bookkeeping, file: SourceFile) -> bool:
     """Whether the history's newest success is that file's: nobody has run anything since."""
     query = sql.SQL(
-        "select version, migration_type from {} where status <> 'failed' order by id desc limit 1"
+        "select coalesce(version, filename), migration_type from {} where status <> 'failed'"
+        " order by id desc limit 1"
     ).format(found.table(HISTORY))
-    return session.compose(query) == [(str(file.version), _direction(file).value)]
+    return session.compose(query) == [(file.key, file.direction.value)]
 
 
 def newest_generation(session: Session, found: Bookkeeping, uid: str) -> int | None:
@@ -195,6 +200,23 @@ def newest_generation(session: Session, found: Bookkeeping, uid: str) -> int | N
     return generation
 
 
+def read_last_runs(session: Session, found: Bookkeeping) -> dict[str, LastRun]:
+    """When each repeatable file was last run, by its path within the source."""
+    if found.version < _REPEATABLES:
+        return {}
+    query = sql.SQL("""
+        select distinct on (h.filename) h.filename, h.id, h.checksum, h.text_checksum,
+            h.id < coalesce((
+                select max(b.id) from {0} as b
+                where b.migration_type = 'rollback' and b.status = 'completed'
+            ), 0)
+        from {0} as h
+        where h.migration_type = 'repeatable' and h.status = 'completed'
+        order by h.filename, h.id desc
+    """).format(found.table(HISTORY))
+    return {file: LastRun(*rest) for file, *rest in session.compose(query)}
+
+
 @dataclass(frozen=True, slots=True)
 class DonePart:
     """What runs under one plan have done of it already, in order."""
@@ -202,6 +224,8 @@ class DonePart:
     direction: Direction
     steps: tuple[tuple[Version, str], ...]
     """Version and checksum of each file."""
+    repeatables: tuple[tuple[str, str], ...] = ()
+    """Path and checksum of each repeatable file."""
 
 
 def read_done_part(session: Session, found: Bookkeeping, plan_hash: str) -> DonePart | None:
@@ -213,7 +237,7 @@ def read_done_part(session: Session, found: Bookkeeping, plan_hash: str) -> Done
     if not found.exists:
         return None
     query = sql.SQL("""
-        select migration_type, version, checksum from {0} as h
+        select migration_type, version, filename, checksum from {0} as h
         where h.status <> 'failed' and h.plan_hash = %(hash)s and h.id > coalesce((
             select max(o.id) from {0} as o
             where o.status <> 'failed' and (o.plan_hash is distinct from %(hash)s)
@@ -223,8 +247,12 @@ def read_done_part(session: Session, found: Bookkeeping, plan_hash: str) -> Done
     rows = session.compose(query, {"hash": plan_hash})
     if not rows:
         return None
-    steps = tuple((_version(version), checksum) for _, version, checksum in rows)
-    return DonePart(Direction(rows[0][0]), steps)
+    steps = tuple((_version(row[1]), row[3]) for row in rows if row[1] is not None)
+    repeatables = tuple((row[2], row[3]) for row in rows if row[1] is None)
+    direction = Direction(rows[0][0])
+    return DonePart(
+        Direction.FORWARD if direction is Direction.REPEATABLE else direction, steps, repeatables
+    )
 
 
 Write = Callable[[int], Request]
@@ -278,7 +306,7 @@ class Writer:
 
     def completed(
         self,
-        file: MigrationFile,
+        file: SourceFile,
         rollback: MigrationFile | None,
         milliseconds: int,
         *,
@@ -286,13 +314,14 @@ class Writer:
         notices: Sequence[Notice] = (),
     ) -> Request:
         """The row of a file that has run, for its own transaction; it returns the time."""
-        statement = self._rollback if file.is_rollback else self._forward
+        is_rollback = file.direction is Direction.ROLLBACK
+        statement = self._rollback if is_rollback else self._forward
         values = self._values(file, rollback, milliseconds, "completed", None)
         return Request(statement, (*values, mode, _as_json(notices)), keep_rows=True)
 
     def failed(
         self,
-        file: MigrationFile,
+        file: SourceFile,
         milliseconds: int,
         error: DbmigrateError,
         *,
@@ -303,13 +332,13 @@ class Writer:
         values = self._values(file, None, milliseconds, "failed", as_json(error))
         return Request(self._forward, (*values, mode, _as_json(notices)))
 
-    def record(self, file: MigrationFile, milliseconds: int, applied_at: str) -> MigrationRecord:
+    def record(self, file: SourceFile, milliseconds: int, applied_at: str) -> MigrationRecord:
         """What `completed` wrote, in the form of reports."""
         return MigrationRecord(
-            version=str(file.version),
+            version=file.version_text,
             file=file.file,
             checksum=file.checksum,
-            type=_direction(file),
+            type=file.direction,
             status="completed",
             applied_at=applied_at,
             applied_by=self.run.applied_by,
@@ -320,7 +349,7 @@ class Writer:
 
     def _values(
         self,
-        file: MigrationFile,
+        file: SourceFile,
         rollback: MigrationFile | None,
         milliseconds: int,
         status: str,
@@ -329,7 +358,7 @@ class Writer:
         run = self.run
         generation = run.resource_generation
         return (
-            str(file.version),
+            file.version_text or None,
             file.file,
             file.checksum,
             file.text_checksum,
@@ -340,7 +369,7 @@ class Writer:
             rollback.checksum if rollback else None,
             run.environment,
             run.git_commit,
-            _direction(file).value,
+            file.direction.value,
             status,
             run.plan_hash,
             run.resource_uid,
@@ -354,7 +383,3 @@ def _as_json(notices: Sequence[Notice]) -> str | None:
     if not notices:
         return None
     return json.dumps([{"severity": each.severity, "message": each.message} for each in notices])
-
-
-def _direction(file: MigrationFile) -> Direction:
-    return Direction.ROLLBACK if file.is_rollback else Direction.FORWARD

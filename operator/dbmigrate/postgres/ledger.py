@@ -17,7 +17,7 @@ from typing import Any, Final
 from psycopg import sql
 
 from dbmigrate.api.report import Direction, UnfinishedFile
-from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.files import SourceFile
 from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres.bookkeeping import Bookkeeping
 from dbmigrate.postgres.session import Request, Session
@@ -50,7 +50,7 @@ class Ledger:
     """The entries of one file. Its requests run where search_path is pg_catalog."""
 
     def __init__(
-        self, session: Session, found: Bookkeeping, file: MigrationFile, applied_by: str
+        self, session: Session, found: Bookkeeping, file: SourceFile, applied_by: str
     ) -> None:
         self._session = session
         self._table = found.table(TABLE)
@@ -60,7 +60,7 @@ class Ledger:
 
     @property
     def _key(self) -> tuple[str, str]:
-        return _direction(self._file).value, str(self._file.version)
+        return self._file.direction.value, self._file.key
 
     def read(self) -> dict[int, Entry]:
         """The file's open entries by their statement's number."""
@@ -85,7 +85,8 @@ class Ledger:
 
     def _write(self, statement: Statement, state: str, facts: str | None) -> Request:
         values = (
-            *self._key,
+            self._file.direction.value,
+            self._file.version_text or None,
             self._file.file,
             self._file.checksum,
             str(statement.number),
@@ -135,10 +136,6 @@ class Ledger:
             """,  # noqa: S608 -- a quoted identifier
             (*self._key, self._applied_by),
         )
-
-
-def _direction(file: MigrationFile) -> Direction:
-    return Direction.ROLLBACK if file.is_rollback else Direction.FORWARD
 
 
 def read_unfinished(session: Session, found: Bookkeeping) -> UnfinishedFile | None:

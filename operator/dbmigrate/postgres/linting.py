@@ -14,7 +14,7 @@ from dbmigrate.api.report import EventName
 from dbmigrate.errors import LinterFailedError, Location, RefusedError
 
 if TYPE_CHECKING:
-    from dbmigrate.migrations.source import MigrationFile
+    from dbmigrate.migrations.files import SourceFile
     from dbmigrate.postgres.run import Context
 
 _SHOWN: Final = 20
@@ -26,13 +26,13 @@ class Linting:
 
     level: LintLevel
     """With ``refuse``, a linter that does not work stops the run as a finding would."""
-    look: Callable[[Sequence[MigrationFile], int | None], LintReport]
+    look: Callable[[Sequence[SourceFile], int | None], LintReport]
     """Takes the files and the server's version as a number (160002 for 16.2; None: not known).
 
     It raises LinterFailedError when it does not work."""
 
 
-def lint(context: Context, files: Sequence[MigrationFile]) -> None:
+def lint(context: Context, files: Sequence[SourceFile]) -> None:
     """Look at the files, tell what is found, and refuse what the rules refuse.
 
     Raises:

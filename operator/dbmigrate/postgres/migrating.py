@@ -14,7 +14,7 @@ from dbmigrate.postgres import bookkeeping, linting, lock
 from dbmigrate.postgres.applying import ALL, Applying
 from dbmigrate.postgres.parameters import require_parameters
 from dbmigrate.postgres.planning import make_plan, require_generation
-from dbmigrate.postgres.prerequisites import Script, check_scripts
+from dbmigrate.postgres.prerequisites import check_scripts, scripts_of
 from dbmigrate.postgres.proof import not_shown
 from dbmigrate.postgres.rollback.untried import require_triable
 from dbmigrate.postgres.run import tell_plan
@@ -45,11 +45,10 @@ def migrate(context: Context) -> None:
     applied = context.read_applied()
     plan = context.plan = make_plan(session, found, applied, source, context.options)
     tell_plan(context)
-    scripts = [Script(file) for file in plan.steps]
-    together = context.options.transaction == ALL
-    check_scripts(session, scripts, together=together)
+    scripts = scripts_of(plan)
+    check_scripts(session, scripts, together=context.options.transaction == ALL)
     if plan.direction is Direction.FORWARD:
-        linting.lint(context, plan.steps)
+        linting.lint(context, plan.files)
         linting.require_clean(context)
     else:
         for text in require_triable(scripts, context.options.keep):
@@ -75,13 +74,18 @@ def _applied_by(context: Context, found: Bookkeeping) -> str:
 
 
 def _message(plan: Plan) -> str:
-    if not plan.steps:
+    if not plan.files:
         return "nothing to do"
     number = len(plan.steps)
     files = "migration" if number == 1 else "migrations"
     if plan.direction is Direction.ROLLBACK:
         return f"{number} {files} rolled back, to {plan.to_version or 'the beginning'}"
-    return f"{number} {files} applied, to {plan.to_version}"
+    again = len(plan.repeatables)
+    repeated = f"{again} repeatable file{'' if again == 1 else 's'} run" if again else ""
+    if not number:
+        return repeated
+    text = f"{number} {files} applied, to {plan.to_version}"
+    return f"{text}; {repeated}" if repeated else text
 
 
 def _verify(context: Context) -> None:

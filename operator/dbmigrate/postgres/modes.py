@@ -12,7 +12,7 @@ from typing import Final
 
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.directives import Directives, TransactionMode
-from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.files import SourceFile
 from dbmigrate.migrations.sql.session_state import makes_temporary
 from dbmigrate.migrations.statements import Statement, StatementKind, classify, sends_to_client
 from dbmigrate.postgres.failures import place
@@ -25,7 +25,7 @@ _PREPARED: Final = frozenset({"PREPARE TRANSACTION", "COMMIT PREPARED", "ROLLBAC
 class ModeFinder:
     """Is shown each statement of a file, and knows the file's mode in the end."""
 
-    file: MigrationFile
+    file: SourceFile
     directives: Directives
     _outside: list[tuple[Statement, str]] = field(default_factory=list)
     _control: list[tuple[Statement, str]] = field(default_factory=list)
@@ -53,15 +53,15 @@ class ModeFinder:
             return TransactionMode.STATEMENT
         return TransactionMode.FILE
 
-    def problems(self, *, together: bool = False) -> Iterator[RefusedError]:
+    def problems(self, within: str = "") -> Iterator[RefusedError]:
         """What does not go together, each with its place.
 
         Args:
-            together: all files are to be one transaction.
+            within: why the file must be part of a transaction, if it must.
         """
         mode = self.mode
-        if together and mode is not TransactionMode.FILE:
-            yield self._not_together(mode)
+        if within and mode is not TransactionMode.FILE:
+            yield self._not_within(mode, within)
         for statement, words in self._control:
             if mode is TransactionMode.FILE and statement.is_bracket:
                 continue
@@ -110,7 +110,7 @@ class ModeFinder:
                 "or put what must run outside a transaction into a file of its own",
             )
 
-    def _not_together(self, mode: TransactionMode) -> RefusedError:
+    def _not_within(self, mode: TransactionMode, within: str) -> RefusedError:
         if self._outside:
             statement, words = self._outside[0]
             where, why = place(self.file, statement), f"{words} cannot run inside a transaction"
@@ -118,9 +118,9 @@ class ModeFinder:
             where = place(self.file, None)
             why = f"its header asks for transaction={mode.value}"
         return RefusedError(
-            f"{where}: {why}, and --transaction all makes all files one",
+            f"{where}: {why}, and {within}",
             code="NotInTransaction",
-            hint="run without --transaction all, or up to this file first: --target",
+            hint="leave it out, or run without what makes it part of a transaction",
             location=where,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from dbmigrate.migrations.plan import (
     plan_rollback,
     plan_to,
 )
+from dbmigrate.migrations.repeatables import LastRun
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import history
 from dbmigrate.postgres.ledger import read_unfinished
@@ -39,10 +40,11 @@ def make_plan(
     Raises:
         RefusedError, UsageError: as `dbmigrate.migrations.plan` says, and PlanChanged.
     """
-    plan = _plan(session, found, source, applied, options)
+    last_runs = history.read_last_runs(session, found)
+    plan = _plan(session, found, source, applied, options, last_runs)
     _require_continuation(read_unfinished(session, found), plan)
     if options.expect_plan is not None:
-        _require_plan(session, found, applied, plan, options.expect_plan)
+        _require_plan(session, found, source, applied, plan, options.expect_plan)
     return plan
 
 
@@ -50,16 +52,13 @@ def _require_continuation(unfinished: UnfinishedFile | None, plan: Plan) -> None
     """Refuse any plan that does not begin with the file that is applied in part."""
     if unfinished is None:
         return
-    first = plan.steps[0] if plan.steps else None
     is_rollback = unfinished.direction is Direction.ROLLBACK
-    if (
-        first is not None
-        and str(first.version) == unfinished.version
-        and first.is_rollback is is_rollback
-    ):
+    key = (unfinished.direction, unfinished.version or unfinished.file)
+    if plan.files and key == (plan.files[0].direction, plan.files[0].key):
         return
     finish = f"`dbmigrate down` to below {unfinished.version}" if is_rollback else "`dbmigrate up`"
-    if first is not None and not first.is_rollback and not is_rollback:
+    first = plan.files[0] if plan.files else None
+    if first is not None and first.direction is Direction.FORWARD and not is_rollback:
         finish += f", with {first.file} out of the source until then, since it would come before"
     raise RefusedError(
         f"{unfinished.file} runs by statement, was begun by {unfinished.applied_by} and is not "
@@ -70,24 +69,25 @@ def _require_continuation(unfinished: UnfinishedFile | None, plan: Plan) -> None
     )
 
 
-def _plan(
+def _plan(  # noqa: PLR0913, PLR0917 -- all that a plan is made from
     session: Session,
     found: Bookkeeping,
     source: Source,
     applied: Sequence[AppliedMigration],
     options: RunOptions,
+    last_runs: Mapping[str, LastRun],
 ) -> Plan:
     target = options.target
     if target is None:
         if options.command in ("down", "to"):
             raise UsageError(f"`{options.command}` needs a version", code="NoTarget")
-        return plan_forward(source, applied, rules=options.rules)
+        return plan_forward(source, applied, None, options.rules, last_runs)
     if options.command == "up":
-        return plan_forward(source, applied, target, options.rules)
+        return plan_forward(source, applied, target, options.rules, last_runs)
     applied = _with_rollbacks(session, found, source, applied, target)
     if options.command == "down":
         return plan_rollback(source, applied, target)
-    return plan_to(source, applied, target, options.rules)
+    return plan_to(source, applied, target, options.rules, last_runs)
 
 
 def _with_rollbacks(
@@ -112,9 +112,10 @@ def _with_rollbacks(
     ]
 
 
-def _require_plan(
+def _require_plan(  # noqa: PLR0913, PLR0917 -- all that a plan is made from
     session: Session,
     found: Bookkeeping,
+    source: Source,
     applied: Sequence[AppliedMigration],
     plan: Plan,
     expected: str,
@@ -123,7 +124,7 @@ def _require_plan(
     if plan.hash == expected:
         return
     done = history.read_done_part(session, found, expected)
-    if done is not None and _whole_hash(applied, plan, done) == expected:
+    if done is not None and _whole_hash(source, applied, plan, done) == expected:
         return
     raise RefusedError(
         f"the plan is another one than was expected: {plan.hash}, not {expected}",
@@ -133,7 +134,7 @@ def _require_plan(
 
 
 def _whole_hash(
-    applied: Sequence[AppliedMigration], plan: Plan, done: history.DonePart
+    source: Source, applied: Sequence[AppliedMigration], plan: Plan, done: history.DonePart
 ) -> str | None:
     """The hash of the plan that was cut: what was done of it, then what remains."""
     if plan.steps and plan.direction is not done.direction:
@@ -143,7 +144,15 @@ def _whole_hash(
     begin = newest([each for each in applied if each.version not in versions])
     if done.direction is Direction.ROLLBACK:
         begin = max(versions if begin is None else {*versions, begin})
-    return plan_hash(done.direction, begin, plan.to_version, steps)
+    again = [*done.repeatables, *((each.file, each.checksum) for each in plan.repeatables)]
+    return plan_hash(
+        done.direction,
+        begin,
+        plan.to_version,
+        steps,
+        repeatables=again,
+        verifies=source.verifies,
+    )
 
 
 def require_generation(session: Session, found: Bookkeeping, options: RunOptions) -> None:

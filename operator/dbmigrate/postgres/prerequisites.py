@@ -10,16 +10,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dbmigrate.errors import DbmigrateError, Location, SourceError
 from dbmigrate.migrations.directives import Directives, TransactionMode, read_directives
-from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.files import MigrationFile, SourceFile
 from dbmigrate.migrations.statements import Statement, Statements
 from dbmigrate.postgres.clearing import settings_of
 from dbmigrate.postgres.grammar import syntax_errors
 from dbmigrate.postgres.modes import ModeFinder
 from dbmigrate.postgres.session import SYNC, Request, Session
+
+if TYPE_CHECKING:
+    from dbmigrate.migrations.plan import Plan
 
 _SHOWN: Final = 20
 
@@ -28,7 +31,9 @@ _SHOWN: Final = 20
 class Script:
     """A file with its statements."""
 
-    file: MigrationFile
+    file: SourceFile
+    verifies: tuple[Script, ...] = ()
+    """What is asked when it has run."""
 
     @cached_property
     def statements(self) -> Statements | tuple[Statement, ...]:
@@ -83,19 +88,40 @@ def check_scripts(session: Session, scripts: Sequence[Script], *, together: bool
             (InvalidDirective), or the server's grammar does not accept a statement (SyntaxError).
     """
     _check_settings(session, scripts)
+    every = list(_with_verifies(scripts))
     wrong = syntax_errors(
-        session, ((script.file, each) for script in scripts for each in script.read())
+        session, ((script.file, each) for script in every for each in script.read())
     )
-    problems = [
-        problem for script in scripts for problem in script.modes.problems(together=together)
-    ]
+    within = "--transaction all makes all files one transaction" if together else ""
+    problems = [problem for script in scripts for problem in script.modes.problems(within)]
+    within = "a verification is part of its migration's transaction"
+    for script in scripts:
+        for each in script.verifies:
+            problems += each.modes.problems(within)
     if problems or wrong:
         raise _all_of(problems or wrong)
 
 
+def scripts_of(plan: Plan) -> list[Script]:
+    """What a plan runs, with what is asked behind it."""
+    return [Script(step, tuple(map(Script, _asked(plan, step)))) for step in plan.files]
+
+
+def _asked(plan: Plan, step: SourceFile) -> Sequence[SourceFile]:
+    if isinstance(step, MigrationFile) and not step.is_rollback:
+        return plan.verifies.get(step.version, ())
+    return ()
+
+
+def _with_verifies(scripts: Sequence[Script]) -> Iterator[Script]:
+    for script in scripts:
+        yield script
+        yield from script.verifies
+
+
 def _check_settings(session: Session, scripts: Sequence[Script]) -> None:
     """Let the server judge the parameters that files set for themselves."""
-    for script in scripts:
+    for script in _with_verifies(scripts):
         for name, value in script.directives.settings.items():
             requests = [Request("begin"), *settings_of({name: value}, is_local=True)]
             replies = list(session.run((*requests, Request("rollback"), SYNC)))

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 import psycopg
 
 from dbmigrate.api.report import (
-    Direction,
     EventName,
     KeptData,
     LockHolder,
@@ -29,7 +28,7 @@ from dbmigrate.postgres.pace import Pace
 from dbmigrate.postgres.session import Session
 
 if TYPE_CHECKING:
-    from dbmigrate.migrations.source import MigrationFile
+    from dbmigrate.migrations.files import SourceFile
     from dbmigrate.migrations.statements import Statement
     from dbmigrate.postgres.blockers import Wait
 
@@ -73,7 +72,7 @@ class Progress:
         self._observer = Observer(second_session, lambda: self._task, self._seen, lock_timeout)
         self._mutex = threading.RLock()
         self._task: Task | None = None
-        self._file: MigrationFile | None = None
+        self._file: SourceFile | None = None
         self._of = 0
         self._pid = 0
         self._told = 0.0
@@ -85,7 +84,7 @@ class Progress:
         self._is_quiet = False
 
     def file_started(
-        self, file: MigrationFile, pid: int, number: int, of: int, statements: int
+        self, file: SourceFile, pid: int, number: int, of: int, statements: int
     ) -> None:
         """A file begins; `pid` is the server process that runs it."""
         with self._mutex:
@@ -98,9 +97,9 @@ class Progress:
             self.notices = []
             self._emit(
                 EventName.MIGRATION_STARTED,
-                version=str(file.version),
+                version=file.version_text,
                 file=file.file,
-                direction=(Direction.ROLLBACK if file.is_rollback else Direction.FORWARD).value,
+                direction=file.direction.value,
                 number=number,
                 of=of,
             )
@@ -160,7 +159,7 @@ class Progress:
                 data["percent"] = seen.progress.percent
         self._emit(
             EventName.STATEMENT,
-            version=str(self._file.version),
+            version=self._file.version_text,
             file=self._file.file,
             statement=statement.text[:_QUERY],
             line=statement.line,
@@ -228,7 +227,7 @@ class Progress:
                 EventName.NOTICE,
                 severity=told.severity,
                 message=told.message,
-                version=str(self._file.version),
+                version=self._file.version_text,
             )
         if self._notices == _NOTICES:
             self.warning(f"{self._file.file}: more notices than {_NOTICES} are not shown")

@@ -65,9 +65,9 @@ def plan(context: Context) -> None:
     context.plan = make_plan(session, found, context.read_applied(), source, context.options)
     tell_plan(context)
     if context.plan.direction is Direction.FORWARD:
-        linting.lint(context, context.plan.steps)
+        linting.lint(context, context.plan.files)
     linting.require_clean(context)
-    number = len(context.plan.steps)
+    number = len(context.plan.files)
     files = "file" if number == 1 else "files"
     context.message = f"{number} {files} would run" if number else "nothing to do"
 
@@ -81,6 +81,7 @@ def validate(context: Context) -> None:
     from dbmigrate.postgres.prerequisites import (  # noqa: PLC0415 -- status does without
         Script,
         check_scripts,
+        scripts_of,
     )
 
     source = context.require_source()
@@ -94,7 +95,7 @@ def validate(context: Context) -> None:
         for step in context.plan.steps
         if not step.is_rollback and step.version in source.rollbacks
     ]
-    scripts = [Script(file) for file in (*context.plan.steps, *rollbacks)]
+    scripts = [*scripts_of(context.plan), *map(Script, rollbacks)]
     check_scripts(session, scripts)
     linting.lint(context, [script.file for script in scripts])
     linting.require_clean(context)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dbmigrate.errors import DbmigrateError, InterruptedRunError, MigrationFailedError
-from dbmigrate.migrations.source import MigrationFile
+from dbmigrate.migrations.files import MigrationFile, SourceFile
 from dbmigrate.postgres import bookkeeping, history, lock
 from dbmigrate.postgres.committing import Committed
 from dbmigrate.postgres.failures import connection_lost
@@ -26,30 +27,31 @@ _PATIENCE: Final = 60.0
 """Seconds for which the server is looked for, and the lock waited for."""
 
 
-def settle(
-    context: Context,
-    found: Bookkeeping,
-    files: Sequence[tuple[MigrationFile, int]],
-    applied_by: str,
-    reason: str,
-) -> tuple[Committed, ...]:
-    """What became of files whose COMMIT was sent and not answered; all are in, or none is.
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Files whose COMMIT was sent and not answered; all are in, or none is."""
 
-    Args:
-        context: the run; its session is broken, and replaced.
-        found: the bookkeeping.
-        files: each with the milliseconds that it took.
-        applied_by: who holds the lock, for the row that says so.
-        reason: how the connection broke.
+    files: Sequence[tuple[SourceFile, int]]
+    """Each with the milliseconds that it took."""
+    applied_by: str
+    """Who holds the lock, for the row that says so."""
+    reason: str
+    """How the connection broke."""
+    last_run: int = 0
+    """Of a repeatable file, the history's row before this run; 0 when there is none."""
+
+
+def settle(context: Context, found: Bookkeeping, unanswered: Unanswered) -> tuple[Committed, ...]:
+    """What became of them. The run's session is broken, and replaced.
 
     Raises:
         MigrationFailedError: they are not in (ConnectionLost), or the server does not come
             back (CommitInDoubt).
         InterruptedRunError: a signal came meanwhile.
     """
-    last = files[-1][0]
+    last = unanswered.files[-1][0]
     try:
-        return _settle(context, found, files, applied_by, reason)
+        return _settle(context, found, unanswered)
     except Interrupted:
         number = context.interruption.signal_number or 15
         raise InterruptedRunError(
@@ -60,14 +62,8 @@ def settle(
         ) from None
 
 
-def _settle(
-    context: Context,
-    found: Bookkeeping,
-    files: Sequence[tuple[MigrationFile, int]],
-    applied_by: str,
-    reason: str,
-) -> tuple[Committed, ...]:
-    last = files[-1][0]
+def _settle(context: Context, found: Bookkeeping, unanswered: Unanswered) -> tuple[Committed, ...]:
+    last, reason = unanswered.files[-1][0], unanswered.reason
     context.progress.warning(
         f"{last.file}: the answer to COMMIT was lost ({reason}); the history decides"
     )
@@ -82,21 +78,26 @@ def _settle(
     )
     # After a failover the tables themselves may be among what the new primary never received.
     now = bookkeeping.look(session, context.options.history_schema)
-    live = {each.version: each.checksum for each in history.read_applied(session, now)}
-    if last.is_rollback:
-        is_done = now.exists and last.version not in live
-    else:
-        is_done = live.get(last.version) == last.checksum
-    if not is_done:
+    if not now.exists or not _is_done(session, now, last, unanswered.last_run):
         raise connection_lost(last, None, reason)
-    lock.write_row(session, found, applied_by, context.options.command)
+    lock.write_row(session, found, unanswered.applied_by, context.options.command)
     return tuple(
         Committed(milliseconds, history.read_applied_at(session, found, file))
-        for file, milliseconds in files
+        for file, milliseconds in unanswered.files
     )
 
 
-def _reconnect(context: Context, file: MigrationFile, reason: str) -> Session:
+def _is_done(session: Session, found: Bookkeeping, file: SourceFile, last_run: int) -> bool:
+    if isinstance(file, MigrationFile):
+        live = {each.version: each.checksum for each in history.read_applied(session, found)}
+        if file.is_rollback:
+            return file.version not in live
+        return live.get(file.version) == file.checksum
+    now = history.read_last_runs(session, found).get(file.file)
+    return now is not None and now.id > last_run and now.checksum == file.checksum
+
+
+def _reconnect(context: Context, file: SourceFile, reason: str) -> Session:
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -108,7 +109,7 @@ def _reconnect(context: Context, file: MigrationFile, reason: str) -> Session:
                     f"server does not come back: {error}",
                     code="CommitInDoubt",
                     hint="run again: the history in the database decides what is applied",
-                    version=str(file.version),
+                    version=file.version_text,
                     transient=True,
                 ) from error
         context.interruption.sleep(0.5)

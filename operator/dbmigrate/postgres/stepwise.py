@@ -29,6 +29,7 @@ from dbmigrate.postgres.clearing import (
     OUR_PATH,
     OURS,
     RESTORE,
+    ROLLBACK,
     THEIR_PATH,
     settings_of,
 )
@@ -74,6 +75,7 @@ class Stepwise:
         watch: is told how it goes.
         history: the history's table, quoted, which must be the same one in the end.
         settings: run-time parameters for the file, such as its statement_timeout.
+        asking: asks, in a transaction, whether the file has done what it should.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- all that one file needs
@@ -85,6 +87,7 @@ class Stepwise:
         watch: Watch,
         history: str,
         settings: Mapping[str, str],
+        asking: Callable[[], None] | None = None,
     ) -> None:
         self.session = session
         self.script = script
@@ -94,6 +97,7 @@ class Stepwise:
         self.watch = watch
         self.history = history
         self.settings = settings_of(settings, is_local=False)
+        self.asking = asking
         self.began = time.monotonic()
         self.identity = ""
 
@@ -129,6 +133,7 @@ class Stepwise:
                 self.watch.on_statement(statement)
                 self._one(statement, done)
             self._leave()
+            self._verify()
             return self._commit()
         except (MigrationFailedError, RefusedError):
             self._clean()
@@ -258,6 +263,13 @@ class Stepwise:
     def _leave(self) -> None:
         """The session as our own statements need it."""
         self._ask(None, (*RESTORE, self.session.restore))
+
+    def _verify(self) -> None:
+        """Ask, in a transaction that is undone, whether the file has done what it should."""
+        if self.asking is not None:
+            self._ask(None, (BEGIN, LOCK))
+            self.asking()
+            self._ask(None, (ROLLBACK,))
 
     def _clean(self) -> None:
         """After a failure: nothing open, and the session our own."""

@@ -362,3 +362,42 @@ def test_a_name_is_read_or_refused_but_never_crashes(text):
         assert error.error_code == "InvalidFileName"  # noqa: PT017 -- either is right
     else:
         assert text.rpartition("/")[2].startswith(f"v{version}_")
+
+
+def test_repeatable_files_and_verifications_are_found_in_their_folders(folder):
+    """A verification may have its migration's very name."""
+    for name in ("repeatable", "verify"):
+        (folder / name).mkdir()
+    for name in (
+        "v1.0.0_a.sql",
+        "repeatable/b.sql",
+        "repeatable/A_view.sql",
+        "verify/v1.0.0_a.sql",
+    ):
+        put(folder, name)
+    source = read_source([folder])
+    assert [each.file for each in source.repeatables] == [
+        "repeatable/A_view.sql",
+        "repeatable/b.sql",
+    ]
+    ((version, (verify,)),) = source.verifies.items()
+    assert (str(version), verify.file) == ("1.0.0", "verify/v1.0.0_a.sql")
+    assert [each.file for each in source.migrations] == ["v1.0.0_a.sql"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("verify/v1.1.0_a.sql", "VerifyWithoutMigration"),
+        ("verify/views.sql", "InvalidFileName"),
+        ("repeatable/has blank.sql", "InvalidFileName"),
+        ("repeatables/views.sql", "InvalidFileName"),
+        ("Verify/v1.0.0_a.sql", "InvalidFileName"),
+    ],
+)
+def test_what_does_not_fit_beside_the_migrations_is_refused(folder, name, code):
+    """Passed over, it would never be missed."""
+    put(folder, "v1.0.0_a.sql")
+    (folder / name).parent.mkdir()
+    put(folder, name)
+    assert problem(folder).error_code == code

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from dbmigrate.api.names import Reason
 from dbmigrate.controller.observation import Observation
 from dbmigrate.errors import SourceError
-from dbmigrate.migrations.source import digest_of, parse_name
+from dbmigrate.migrations.source import digest_of, parse_name, unique_name
 from dbmigrate.migrations.version import Version
 
 INLINE_LIMIT = 192 * 1024
@@ -67,15 +67,15 @@ def _view(files: list[tuple[str, str, str]]) -> SourceView:
     checksums: dict[str, str] = {}
     places: dict[str, str] = {}
     for path, checksum, place in files:
-        base = path.rpartition("/")[2]
-        if base in places:
+        name = unique_name(path)
+        if name in places:
             return SourceView(
                 None,
                 problem=Reason.INVALID_SOURCE,
-                message=f"the file {base} is there twice: in {places[base]} and in {place}",
+                message=f"the file {name} is there twice: in {places[name]} and in {place}",
             )
-        places[base] = place
-        checksums[base] = checksum
+        places[name] = place
+        checksums[name] = checksum
     if not files:
         return SourceView(
             None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dbmigrate.api.report import Direction
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.directives import TransactionMode
 from dbmigrate.migrations.statements import Statement, StatementKind, classify
@@ -30,7 +31,7 @@ def require_triable(scripts: Sequence[Script], options: KeepOptions) -> list[str
     """
     warnings = []
     for script in scripts:
-        if not script.file.is_rollback or script.mode is TransactionMode.FILE:
+        if script.file.direction is not Direction.ROLLBACK or script.mode is TransactionMode.FILE:
             continue
         doubtful = next((each for each in script.statements if not _loses_nothing(each)), None)
         if doubtful is None or not options.enabled:
