@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
 from typing import Final
 
 from dbmigrate.api.lint import (
@@ -33,7 +32,8 @@ FILE_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a file that is looked at, the data in it included."""
 TEXT_LIMIT: Final = 1_000_000
 """Characters that squawk is given of one file; it takes about twenty times that in memory."""
-_BATCH_CHARACTERS: Final = 4 * 1024 * 1024
+_BATCH_BYTES: Final = FILE_LIMIT
+"""Of the files that are held in memory at a time."""
 _BATCH_FILES: Final = 500
 _ROUNDS: Final = 20
 """How many unreadable statements of a file are found one by one, before all are left out."""
@@ -91,6 +91,11 @@ class _Script:
         outside = StatementKind.OUTSIDE_TRANSACTION
         return all(kind_of(each) is not outside for each in self.statements)
 
+    def forget(self) -> None:
+        """Give the memory of the text back; what was found stays."""
+        for name in ("sql", "lines", "statements", "given"):
+            vars(self).pop(name, None)
+
     def gap(self, reason: str, statement: Statement | None = None) -> None:
         line, column = (statement.line, statement.column) if statement else (0, 0)
         version = self.file.version_text
@@ -120,24 +125,27 @@ def lint_files(
     """
     linter = squawk.version()
     scripts = [_Script(file) for file in files]
-    for batch in _batches([script for script in scripts if _is_small(script)]):
-        _Look(policy, squawk, server_version, batch[0].in_transaction).at(batch)
-    found = [(script, each) for script in scripts for each in script.found]
+    for batch in _batches(scripts):
+        _Look(policy, squawk, server_version, batch[0].in_transaction, limit).at(batch)
+        for script in batch:
+            script.forget()
+    found = [each for script in scripts for each in script.found]
     gaps = [each for script in scripts for each in script.gaps]
-    refusing = sum(each.level is LintLevel.REFUSE for _, each in found)
+    refusing = sum(each.level is LintLevel.REFUSE for each in found)
     return LintReport(
         linter=linter,
         level=policy.level,
         files=len(files),
         refusing=refusing,
         reported=len(found) - refusing,
-        findings=tuple(_bounded(found, limit)),
+        findings=tuple(found[index] for index in _heaviest(found, limit)),
         gaps=tuple(gaps[:limit]),
         gaps_total=len(gaps),
     )
 
 
 def _is_small(script: _Script) -> bool:
+    """Whether it is looked at; one that is not has its gap."""
     size = script.file.content.size
     if size > FILE_LIMIT:
         script.gap(f"the file has {size} bytes; up to {FILE_LIMIT} are linted")
@@ -152,27 +160,25 @@ def _is_small(script: _Script) -> bool:
 
 
 def _batches(scripts: Sequence[_Script]) -> Iterator[list[_Script]]:
-    for _, alike in groupby(
-        sorted(scripts, key=lambda each: each.in_transaction), lambda each: each.in_transaction
-    ):
-        batch: list[_Script] = []
-        room = _BATCH_CHARACTERS
-        for script in alike:
-            if batch and (len(batch) == _BATCH_FILES or len(script.given.text) > room):
-                yield batch
-                batch, room = [], _BATCH_CHARACTERS
-            batch.append(script)
-            room -= len(script.given.text)
-        if batch:
+    """What is given to squawk at a time; all of one batch run in a transaction, or none."""
+    waiting: dict[bool, list[_Script]] = {True: [], False: []}
+    for script in scripts:
+        if not _is_small(script):
+            script.forget()
+            continue
+        batch = waiting[script.in_transaction]
+        size = sum(each.file.content.size for each in (*batch, script))
+        if batch and (len(batch) == _BATCH_FILES or size > _BATCH_BYTES):
             yield batch
+            batch = waiting[script.in_transaction] = []
+        batch.append(script)
+    yield from filter(None, waiting.values())
 
 
-def _bounded(found: Sequence[tuple[_Script, LintFinding]], limit: int) -> Iterator[LintFinding]:
-    """So many, in order and with excerpts; those that refuse are kept before others."""
-    by_weight = sorted(range(len(found)), key=lambda i: found[i][1].level is not LintLevel.REFUSE)
-    for index in sorted(by_weight[:limit]):
-        script, finding = found[index]
-        yield replace(finding, excerpt=excerpt(script.sql, finding.line, finding.column))
+def _heaviest(found: Sequence[LintFinding], limit: int) -> list[int]:
+    """Which findings are kept where there are too many, in order: those that refuse first."""
+    by_weight = sorted(range(len(found)), key=lambda i: found[i].level is not LintLevel.REFUSE)
+    return sorted(by_weight[:limit])
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,7 @@ class _Look:
     squawk: Squawk
     server_version: int | None
     in_transaction: bool
+    limit: int
 
     def at(self, scripts: Sequence[_Script]) -> None:
         """Look at the scripts; what is found is put down there."""
@@ -205,7 +212,11 @@ class _Look:
         while not isinstance(answer, str):
             errors = [each for each in answer if each.rule == SYNTAX_ERROR]
             if not errors:
-                script.found += self._findings(script, given, answer)
+                script.found = list(self._findings(script, given, answer))
+                for index in _heaviest(script.found, self.limit):
+                    each = script.found[index]
+                    line = excerpt(script.sql, each.line, each.column)
+                    script.found[index] = replace(each, excerpt=line)
                 return
             bad = self._unreadable(script, given, errors, left_out)
             if not bad:

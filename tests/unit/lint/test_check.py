@@ -206,7 +206,7 @@ def test_a_large_file_is_a_gap(lint, monkeypatch):
 def test_many_files_take_few_runs_and_are_all_looked_at(lint, monkeypatch):
     """However they are divided."""
     monkeypatch.setattr(check, "_BATCH_FILES", 7)
-    monkeypatch.setattr(check, "_BATCH_CHARACTERS", 100)
+    monkeypatch.setattr(check, "_BATCH_BYTES", 100)
     report = lint(*["drop table a;"] * 40)
     assert [each.version for each in report.findings] == [f"1.{n}.0" for n in range(1, 41)]
 
