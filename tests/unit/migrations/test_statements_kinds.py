@@ -137,6 +137,18 @@ def test_outside_transaction(text: str, command: str) -> None:
     assert named == command or named.startswith(command.removesuffix("…"))
 
 
+@pytest.mark.parametrize(
+    "text", [text for text, _ in CONTROL + OUTSIDE if not {"/*", "--"} & set(text.split())]
+)
+@pytest.mark.parametrize("between", ["\n", "/**/", " --\n\t"])
+def test_however_it_is_written(text: str, between: str) -> None:
+    """Comments, line breaks and capitals make no difference."""
+    kind, command = _classify(text)
+    if "'" not in text and '"' not in text:
+        text = text.upper()
+    assert _classify(text.replace(" ", between)) == (kind, command)
+
+
 @pytest.mark.parametrize("text", ORDINARY)
 def test_ordinary(text: str) -> None:
     """Words in strings, names, comments and bodies decide nothing."""

@@ -19,11 +19,16 @@ _COPY = re.compile(rf"copy(?!{IDENT_PART})", re.IGNORECASE)
 _FALSE = frozenset({"false", "off", "0", "no"})
 _TELLING = re.compile(
     rf"""begin|start|commit|end|rollback|abort|savepoint|release|prepare
-       |vacuum|alter|discard|reindex|cluster|repack
+       |vacuum|discard|reindex|cluster|repack
+       |(?P<concurrently>
+           alter(?=[{SPACE}]++table[{SPACE}])
+           |(?:create|drop)(?=[{SPACE}]++(?:unique|index)[{SPACE}]))
+       |alter(?![{SPACE}]++(?!system|database|subscription|table)[a-z])
        |(?:create|drop)(?![{SPACE}]++(?!database|tablespace|index|unique|subscription)[a-z])""",
     re.IGNORECASE | re.ASCII | re.VERBOSE,
 )
-"""How statements begin that are worth reading; a quick no for the many that are not."""
+"""How statements begin that are worth reading; a quick no for the many that are not. Those of
+the group decide nothing without that word."""
 _WHOLE = frozenset({"alter", "cluster", "reindex", "repack"})
 """First words of the statements that must be read to their end; a head tells the others."""
 
@@ -38,6 +43,9 @@ class StatementKind(enum.Enum):
     """PostgreSQL refuses it inside a transaction (SQLSTATE 25001)."""
 
 
+_ORDINARY = (StatementKind.ORDINARY, "")
+
+
 def kind_of(statement: Statement) -> StatementKind:
     """What the statement means for its file's transaction."""
     return classify(statement)[0]
@@ -49,14 +57,17 @@ def classify(statement: Statement) -> tuple[StatementKind, str]:
     Whether CLUSTER or REINDEX of one table may run inside a transaction depends on its
     being partitioned, which only the server knows: these are ordinary here.
     """
-    if _TELLING.match(statement.text) is None:
-        return StatementKind.ORDINARY, ""
+    telling = _TELLING.match(statement.text)
+    if telling is None or (
+        telling["concurrently"] and "concurrently" not in statement.text.lower()
+    ):
+        return _ORDINARY
     words = _head(statement.text)
     if command := _transaction_control(words):
         return StatementKind.TRANSACTION_CONTROL, command
     if command := _outside_transaction(words):
         return StatementKind.OUTSIDE_TRANSACTION, command
-    return StatementKind.ORDINARY, ""
+    return _ORDINARY
 
 
 def sends_to_client(statement: Statement) -> bool:

@@ -11,6 +11,7 @@ its time is linear in the script, whatever the script holds.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from dbmigrate.migrations.sql import tokens as lex
@@ -36,6 +37,9 @@ _WORD: Final = re.compile(rf"{lex.IDENT_START}{lex.IDENT_PART}*+")
 _QUOTES: Final = {"'": "string", '"': "quoted identifier", "$": "dollar-quoted string"}
 
 
+_Match = Callable[[str, int], re.Match[str] | None]
+
+
 class Scanner:
     """Finds ends in one script, of which it sees a window.
 
@@ -55,6 +59,14 @@ class Scanner:
         """
         script = self.window.text
         skip = (_SKIP_TO_WORD if is_routine else _SKIP).match
+        at = lex.end_of(skip(script, start), start)
+        if script.startswith(";", at):  # as most end; the rest is for those that do not
+            return at, at + 1
+        return self._beyond(start, skip)
+
+    def _beyond(self, start: int, skip: _Match) -> tuple[int, int]:
+        """As `end_of_statement`, over whatever stops the skipping."""
+        script = self.window.text
         nesting = _Nesting(script)
         comments = (start, start)  # those that follow the last token
         here = start

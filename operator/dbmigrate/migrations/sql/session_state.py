@@ -6,15 +6,20 @@ what follows them was written for the session that they make.
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import Final
 
 from dbmigrate.migrations.sql.split import Statement
-from dbmigrate.migrations.sql.tokens import tokens
+from dbmigrate.migrations.sql.tokens import SPACE, tokens
 
 _VERBS: Final = frozenset(
     {"set", "reset", "listen", "unlisten", "load", "discard", "prepare", "deallocate"}
 )
+_MAY_BE_TEMPORARY: Final = re.compile(
+    rf"create(?![{SPACE}]++(?!or|temp|local|global)[a-z])", re.IGNORECASE | re.ASCII
+)
+"""A quick no for the many that are not."""
 _IN_TRANSACTION: Final = frozenset({"local", "transaction", "constraints"})
 
 
@@ -26,6 +31,8 @@ def is_session_only(statement: Statement) -> bool:
 
 def makes_temporary(statement: Statement) -> bool:
     """Whether it is CREATE TEMPORARY …, whose table a new session would miss."""
+    if _MAY_BE_TEMPORARY.match(statement.text) is None:
+        return False
     words = list(islice(tokens(statement.text), 6))
     if words[:1] != ["create"]:
         return False

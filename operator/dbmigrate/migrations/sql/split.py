@@ -11,9 +11,8 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from dbmigrate.migrations.sql import tokens as lex
 from dbmigrate.migrations.sql.scan import Scanner
@@ -43,8 +42,7 @@ _OFF: Final = frozenset({"off", "of", "false", "no", "0"})
 _ON: Final = frozenset({"on", "true", "yes", "1", "t", "y"})
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One statement of a script, exactly as it is written there."""
 
     text: str
@@ -135,16 +133,16 @@ class _Splitter:
                 if start == len(window.text):
                     break
                 words = self.leading_words(start)
-                end, after = self.scanner.end_of_statement(start, is_routine=_is_routine(words))
+                is_routine = bool(words) and _is_routine(words)
+                end, after = self.scanner.end_of_statement(start, is_routine=is_routine)
                 text = window.text[start:end].rstrip(lex.SPACE)
-                if words[:1] == ["copy"] and copy_direction(text) == "in":
+                is_copy = words[:1] == ["copy"] and copy_direction(text) == "in"
+                if is_copy:
                     after = self.rest_of_line(after)
-                    is_copy = True
-                else:
-                    is_copy = False
-                    if text[0] in "sS" and _switches_strings_off(text):
-                        self.refuse_strings(start)
-                is_bracket = self.bracket(text, after)
+                elif text[0] in "sS" and _switches_strings_off(text):
+                    self.refuse_strings(start)
+                may_be_bracket = self.is_in_bracket or text == "BEGIN"
+                is_bracket = may_be_bracket and self.bracket(text, after)
             except IncompleteError:
                 here = window.extend(here)
                 continue
@@ -162,6 +160,8 @@ class _Splitter:
         script = self.window.text
         while True:
             start = lex.end_of(_BETWEEN.match(script, start), start)
+            if start < len(script) and script[start] not in "/\\":
+                return start
             if script.startswith("/*", start):
                 start = self.scanner.comment(start)
             elif restrict := _RESTRICT.match(script, start):
@@ -181,8 +181,6 @@ class _Splitter:
         if self.is_in_bracket:
             self.is_in_bracket = _LARGE_OBJECT.match(text) is not None
             return text == "COMMIT"
-        if text != "BEGIN":
-            return False
         window = self.window
         if not window.is_last and len(window.text) < after + _OPENS_WITHIN:
             raise IncompleteError
