@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from dbmigrate.api.report import EventName, RunResult
-from dbmigrate.migrations.source import read_source
+from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.connection import ConnectionSettings
 from dbmigrate.postgres.interruption import Interruption

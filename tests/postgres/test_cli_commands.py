@@ -6,7 +6,7 @@ import pytest
 from command_line import CommandLine
 
 from dbmigrate.api.report import TERMINATION_MESSAGE_LIMIT, Outcome, parse_result
-from dbmigrate.migrations.source import read_source
+from dbmigrate.migrations.folder import read_source
 
 pytestmark = pytest.mark.one_version
 

@@ -6,7 +6,7 @@ import pytest
 from command_line import CommandLine
 
 from dbmigrate.api.report import EventName, ProofStatus
-from dbmigrate.migrations.source import read_source
+from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.connection import ConnectionSettings
 from dbmigrate.postgres.interruption import Interruption

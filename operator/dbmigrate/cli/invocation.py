@@ -16,7 +16,7 @@ from dbmigrate.cli.options import common_of
 from dbmigrate.cli.settings import resolve
 from dbmigrate.cli.stopping import StopFile
 from dbmigrate.errors import RefusedError
-from dbmigrate.migrations.source import read_source
+from dbmigrate.migrations.folder import read_source
 from dbmigrate.postgres.rollback.options import ALL_KEPT, KEEP, KeepOptions, KeptRequest
 from dbmigrate.redaction import by_position
 

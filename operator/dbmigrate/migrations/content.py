@@ -179,7 +179,7 @@ class _Checksums:
         return self.bytes.hexdigest(), self.text.hexdigest()
 
 
-def read_content(path: Path, shown: str, large: int = LARGE) -> tuple[Content, bool]:
+def read_content(path: str | Path, shown: str, large: int = LARGE) -> tuple[Content, bool]:
     """Read a file, and say whether it is empty but for whitespace.
 
     Args:

@@ -1,4 +1,4 @@
-"""The source: folders of migrations and what belongs to them, read once.
+"""The source: migrations and what belongs to them, their names, and how they go together.
 
 Files are ``vMAJOR.MINOR.PATCH_name.sql``; rollbacks are ``vX.Y.Z_rollback.sql`` or
 ``vX.Y.Z_rollback_name.sql``, in a sub-folder ``rollbacks`` or beside the migrations
@@ -6,39 +6,32 @@ Files are ``vMAJOR.MINOR.PATCH_name.sql``; rollbacks are ``vX.Y.Z_rollback.sql``
 begins with the version that it verifies. What is hashed is what runs: see `Content`.
 
 Several folders are merged; the same file name twice is an error. All problems that
-are found are told at once, each with its file.
+are found are told at once, each with its file. Reading them is the matter of `folder`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from dbmigrate.errors import Location, SourceError
-from dbmigrate.migrations.content import Content, read_content
+from dbmigrate.migrations.content import Content
 from dbmigrate.migrations.files import MigrationFile, RepeatableFile, SourceFile, VerifyFile
 from dbmigrate.migrations.version import Version
 
-__all__ = ["MigrationFile", "Source", "read_source"]
+__all__ = ["MigrationFile", "Source"]
 
 ROLLBACKS = "rollbacks"
 REPEATABLE = "repeatable"
 VERIFY = "verify"
-_MISSPELT = {
-    "rollbacks": ROLLBACKS, "rollback": ROLLBACKS,
-    "repeatable": REPEATABLE, "repeatables": REPEATABLE,
-    "verify": VERIFY, "verifies": VERIFY, "verification": VERIFY,
-}  # fmt: skip
 _ANY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.sql", re.ASCII)
 _NAME = re.compile(
     r"v(?P<version>[0-9]+\.[0-9]+\.[0-9]+)_(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)\.sql", re.ASCII
 )
 _ROLLBACK = re.compile(r"rollback(?:_(?P<name>.+))?", re.ASCII)
-_MAX_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
@@ -130,7 +123,7 @@ def _version(file: str, text: str) -> Version:
     return version
 
 
-def _maker(file: str, shown: str) -> Callable[[Content], SourceFile]:
+def maker(file: str, shown: str) -> Callable[[Content], SourceFile]:
     """What makes the file of its kind, by where it lies and what it is called.
 
     Raises:
@@ -166,26 +159,6 @@ def _maker(file: str, shown: str) -> Callable[[Content], SourceFile]:
 def _printable(name: str) -> str:
     """A name that is in no message more than one line, nor reads backwards."""
     return name if name.isprintable() else ascii(name)
-
-
-def read_source(folders: Sequence[Path]) -> Source:
-    """Read and check whole folders.
-
-    Raises:
-        SourceError: a folder is missing or unreadable, a name does not fit, a version
-            or a rollback is there twice, a rollback has no migration, a file is empty
-            or not UTF-8, a link leaves its folder. All problems are in its message.
-    """
-    problems: list[SourceError] = []
-    files: list[SourceFile] = []
-    for folder in folders:
-        try:
-            files.extend(_read_folder(folder, problems))
-        except SourceError as error:
-            problems.append(error)
-    source = assemble(files, problems)
-    _raise_all(problems)
-    return source
 
 
 def assemble(files: Iterable[SourceFile], problems: list[SourceError]) -> Source:
@@ -249,103 +222,4 @@ def _twice(what: str, one: SourceFile, other: SourceFile, code: str) -> SourceEr
         code=code,
         hint="keep one of them",
         location=Location(one.shown),
-    )
-
-
-def _read_folder(folder: Path, problems: list[SourceError]) -> Iterable[SourceFile]:
-    try:
-        root = folder.resolve(strict=True)
-        entries = sorted(root.iterdir())
-    except OSError as error:
-        raise SourceError(
-            f"cannot read the folder of migrations {str(folder)!r}: {error.strerror}",
-            code="SourceNotFound",
-            hint="give the folder by --source DIR",
-            location=Location(str(folder)),
-        ) from error
-    for path in (*entries, *_within(folder, entries, problems)):
-        # Kubernetes mounts a ConfigMap's keys as links into a hidden folder `..data`.
-        # A name in capitals (.SQL) is refused below: passed over, it would never be missed.
-        if path.suffix.lower() != ".sql" or path.name.startswith("."):
-            continue
-        file = path.relative_to(root).as_posix()
-        try:
-            yield _read_file(root, path, file, shown=str(folder / file))
-        except SourceError as error:
-            problems.append(error)
-
-
-def _within(folder: Path, entries: Sequence[Path], problems: list[SourceError]) -> Sequence[Path]:
-    """What lies in the folders that mean something; one that is misspelt is a problem."""
-    found: list[Path] = []
-    for path in entries:
-        shown = str(folder / path.name)
-        right = _MISSPELT.get(path.name.lower())
-        if path.name == right:
-            try:
-                found += sorted(path.iterdir())
-            except OSError as error:
-                problems.append(_unreadable(shown, error.strerror))
-        elif right is not None and path.is_dir():
-            problems.append(
-                SourceError(
-                    f"{shown}: the folder is named {right}",
-                    code="InvalidFileName",
-                    hint=f"rename it to {right}",
-                    location=Location(shown),
-                )
-            )
-    return found
-
-
-def _unreadable(shown: str, why: str | None) -> SourceError:
-    return SourceError(
-        f"{shown}: cannot be read: {why}", code="UnreadableFile", location=Location(shown)
-    )
-
-
-def _read_file(root: Path, path: Path, file: str, *, shown: str) -> SourceFile:
-    make = _maker(file, shown)  # what has no name that fits is not read
-    try:
-        target = path.resolve(strict=True)
-        if not target.is_relative_to(root):
-            raise SourceError(
-                f"{shown}: a link that leaves the folder, to {target}",
-                code="LinkLeavesFolder",
-                hint="put the file itself into the folder",
-                location=Location(shown),
-            )
-        if not target.is_file():
-            raise SourceError(
-                f"{shown}: not a regular file", code="NotAFile", location=Location(shown)
-            )
-        content, is_empty = read_content(target, shown)
-    except RuntimeError as error:  # what resolve() raises for a loop, before Python 3.13
-        raise _unreadable(shown, "a link that leads to itself") from error
-    except OSError as error:
-        raise _unreadable(shown, error.strerror) from error
-    if is_empty:
-        raise SourceError(
-            f"{shown}: the file is empty",
-            code="EmptyFile",
-            hint="a migration that does nothing on purpose says so: select 'nothing to do';",
-            location=Location(shown),
-        )
-    return make(content)
-
-
-def _raise_all(problems: Sequence[SourceError]) -> None:
-    if not problems:
-        return
-    if len(problems) == 1:
-        raise problems[0]
-    shown = [f"- {each.message}" for each in problems[:_MAX_PROBLEMS]]
-    if len(problems) > _MAX_PROBLEMS:
-        shown.append(f"- and {len(problems) - _MAX_PROBLEMS} more")
-    first = problems[0]
-    raise SourceError(
-        f"{len(problems)} problems in the migrations:\n" + "\n".join(shown),
-        code=first.error_code,
-        hint=first.hint,
-        location=first.location,
     )

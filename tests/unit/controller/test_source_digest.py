@@ -9,7 +9,7 @@ from tests.unit.controller.situations import digest, observed, spec
 
 from dbmigrate.controller.observation import ConfigMapView
 from dbmigrate.controller.views import config_map_files
-from dbmigrate.migrations.source import read_source
+from dbmigrate.migrations.folder import read_source
 
 
 def mount(folder, config_map):

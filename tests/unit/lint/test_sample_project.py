@@ -7,7 +7,7 @@ import pytest
 from dbmigrate.api.lint import LintLevel
 from dbmigrate.lint.check import lint_files
 from dbmigrate.lint.policy import Policy
-from dbmigrate.migrations.source import read_source
+from dbmigrate.migrations.folder import read_source
 
 FOLDER = Path(__file__).parents[3] / "migrations"
 

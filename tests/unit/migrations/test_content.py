@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dbmigrate.errors import RefusedError, SourceError
 from dbmigrate.migrations.content import HeldContent, LargeContent, read_content
-from dbmigrate.migrations.source import read_source
+from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.statements import Statements
 
 MIB = 1 << 20

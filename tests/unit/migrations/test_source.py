@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbmigrate.errors import SourceError
-from dbmigrate.migrations.source import digest_of, parse_name, read_source
+from dbmigrate.migrations.folder import read_source
+from dbmigrate.migrations.source import digest_of, parse_name
 from dbmigrate.migrations.version import Version
 
 
