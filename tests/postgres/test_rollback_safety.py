@@ -1,5 +1,8 @@
 """What a rollback loses is seen by trying it, and kept in the database."""
 
+import os
+import signal
+
 import pytest
 from command_line import CommandLine
 
@@ -353,3 +356,101 @@ def test_what_cannot_be_tried_is_refused(shop):
     assert (result.failure, shop.has("t")) == (None, False)
     (warning,) = shop.reporter.of(EventName.WARNING)
     assert "b7" in warning["message"]
+
+
+def test_what_is_deleted_the_second_time_is_what_is_kept(shop):
+    """Not what the trial deleted: a sequence goes on when it is undone."""
+    shop.connection.execute("create sequence s")
+    assert shop.back("delete from t where id = (select nextval('s'))").failure is None
+    left = {row for (row,) in shop.rows("select id from t")}
+    gone = {1, 2, 3} - left
+    assert gone
+    assert {int(row["id"]) for row in kept(shop)} == gone
+
+
+def test_a_rollback_that_drops_another_table_each_time_is_refused(shop):
+    """What it loses could not be kept before it is lost."""
+    shop.connection.execute(
+        "create sequence s; do $$ begin for n in 1..9 loop "
+        "execute format('create table n%s as select 1 as a', n); end loop; end $$"
+    )
+    result = shop.back("do $$ begin execute 'drop table n' || nextval('s'); end $$")
+    assert (result.failure.code, result.exit_code) == ("RollbackUnsteady", 3)
+    assert all(shop.has(f"n{number}") for number in range(1, 10))
+    assert shop.rows(SETS) == []
+
+
+def test_a_table_that_is_dropped_in_one_of_two_runs_is_kept(shop):
+    """The second round keeps what the first has lost unforeseen."""
+    shop.connection.execute("create sequence s; create table u as select 5 as id")
+    result = shop.back(
+        "do $$ begin if nextval('s') = 1 then drop table t; else drop table u; end if; end $$"
+    )
+    assert result.failure is None
+    assert (shop.has("t"), shop.has("u")) == (True, False)
+    assert kept(shop, "u") == [{"id": "5"}]
+
+
+def test_several_rollbacks_in_one_transaction(shop):
+    """What one of them makes, the next may lose; all is kept or nothing is done."""
+    shop.write("rollbacks/v1.0.0_rollback.sql", "alter table t drop column name; drop table t;")
+    shop.write("rollbacks/v1.1.0_rollback.sql", "insert into t values (4, 'new', 9);")
+    result = shop.run("down", "0", transaction="all")
+    assert (result.failure, shop.has("t")) == (None, False)
+    assert kept(shop) == [*ALL, {"id": "4", "name": "new", "price": "9.00"}]
+
+
+def test_deferred_constraints_and_triggers_of_the_application(shop):
+    """They fire in the trial and in the run, and are counted once."""
+    shop.connection.execute(
+        "create table audit (what text); create function log() returns trigger language plpgsql "
+        "as 'begin insert into audit values (old.name); return null; end';"
+        "create constraint trigger later after delete on t deferrable initially deferred "
+        "for each row execute function log()"
+    )
+    assert shop.back("delete from t where id = 1").failure is None
+    assert shop.rows("select * from audit") == [("pen",)]
+    assert kept(shop) == [ALL[0]]
+
+
+@pytest.mark.one_version
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_while_it_keeps_nothing_is_changed(shop, tmp_path, sign):
+    """Neither kept nor lost; and the next run does it."""
+    shop.connection.execute("insert into t select g, 'x', 1 from generate_series(10, 300000) g")
+    shop.write("rollbacks/v1.1.0_rollback.sql", "drop table t")
+    number = shop.value("select count(*) from t")
+    line = CommandLine(shop, tmp_path)
+    process = line.start("down", "1.0.0", "--source", shop.folder)
+    shop.wait_until(
+        "select exists (select from pg_stat_activity where query like 'do %%batch_rows%%' "
+        "and state = 'active' and pid <> pg_backend_pid())"
+    )
+    process.send_signal(sign)
+    process.wait(30)
+    process.communicate()
+    shop.wait_until("select not exists (select from pg_locks where locktype = 'advisory')")
+    assert shop.rows(SETS) == []
+    assert shop.value("select count(*) from t") == number
+    assert line("down", "1.0.0", "--source", shop.folder).code == 0
+    assert (shop.has("t"), shop.rows(SETS)[0][-1]) == (False, number)
+
+
+@pytest.mark.one_version
+def test_a_million_rows_stay_on_the_server(shop, tmp_path):
+    """In chunks; the client's memory does not grow with them."""
+    shop.connection.execute(
+        "insert into t select g, 'a name of some length ' || g, g % 1000 "
+        "from generate_series(10, 1000009) g"
+    )
+    shop.write("rollbacks/v1.1.0_rollback.sql", "drop table t")
+    line = CommandLine(shop, tmp_path)
+    process = line.start("down", "1.0.0", "--source", shop.folder)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.communicate()
+    assert status == 0
+    assert usage.ru_maxrss < 120_000  # kB; the rows are 60 MB, and more as text
+    query = "select count(*), sum(row_count), max(byte_count) from rollback_data_log"
+    chunks, rows, largest = shop.rows(query)[0]
+    assert (rows, chunks > 50) == (1_000_003, True)
+    assert largest < 4 << 20

@@ -89,15 +89,24 @@ class Keeper:
         self.schema = found.schema
         self.log = found.table(LOG)
 
-    def lock(self, tables: list[Table]) -> None:
-        """Keep writers off until the transaction ends; readers go on while rows are copied.
+    def lock(self, tables: list[Table], altered: frozenset[int]) -> None:
+        """Keep the tables as they are until the transaction ends.
 
-        The mode is taken by nobody twice, so the stronger lock that the rollback itself takes
-        later waits for readers alone.
+        Those that the rollback alters or drops are locked as it will lock them itself: a weaker
+        lock that is raised later could meet a client that has read and wants to write, and one
+        of the two would be a deadlock's victim. From the others it keeps writers away alone.
+
+        Args:
+            tables: all that something is lost of.
+            altered: the object ids of the former.
         """
-        if tables:
-            names = SQL(", ").join(SQL("only {}").format(each.identifier) for each in tables)
-            execute(self.session, SQL("lock table {} in share row exclusive mode").format(names))
+        for mode, group in (
+            (SQL("access exclusive"), [each for each in tables if each.oid in altered]),
+            (SQL("share row exclusive"), [each for each in tables if each.oid not in altered]),
+        ):
+            if group:
+                names = SQL(", ").join(SQL("only {}").format(each.identifier) for each in group)
+                execute(self.session, SQL("lock table {} in {} mode").format(names, mode))
 
     def copy(self, loss: Loss, table: Table) -> KeptSet:
         """Copy all rows, or for columns their values beside the row's key."""

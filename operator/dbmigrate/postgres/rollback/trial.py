@@ -189,8 +189,10 @@ class Trial:
 
     def _measure(self, measure: Measure) -> list[Measured]:
         tables = measure.tables()
-        sequences = measure.changes.sequences
-        self.keeper.lock([table for oid, table in tables.items() if oid not in sequences])
+        changes = measure.changes
+        altered = changes.dropped | changes.columns.keys() | changes.rewritten
+        lockable = [table for oid, table in tables.items() if oid not in changes.sequences]
+        self.keeper.lock(lockable, frozenset(altered))
         return measure.losses(tables)
 
     def _is_covered(self, losses: list[Loss]) -> bool:
