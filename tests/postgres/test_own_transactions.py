@@ -3,6 +3,8 @@
 import pytest
 from messages import CutAtMessage
 
+from dbmigrate.migrations.amend import Amend
+
 HEADER = "-- dbmigrate: transaction=own\n"
 BLOCKS = (
     HEADER
@@ -80,12 +82,12 @@ def test_a_procedure_that_commits_runs_outside_of_a_transaction(database):
     assert database.rows("select a from t order by a") == [*ROWS, (8,)]
 
 
-def test_what_is_in_doubt_is_asked_for_and_not_guessed(database):
-    """A procedure that commits, cut off: nothing tells how far it came."""
+@pytest.fixture
+def doubtful(database):
+    """A procedure that commits was cut off; its statement is in doubt."""
     database.write("v1.0.0_t.sql", BLOCKS + "call add(8);")
     database.run()
     database.write("v1.1.0_u.sql", HEADER + "call add(9);")
-    database.connection.execute("create table busy as select pg_backend_pid() as pid")
     database.connection.execute("""
         create or replace procedure add(x int) language plpgsql as $$
         begin
@@ -93,9 +95,62 @@ def test_what_is_in_doubt_is_asked_for_and_not_guessed(database):
         end $$
     """)
     assert database.run().failure.transient
-    failure = database.run().failure
+    return database
+
+
+def resolve(database, decision, **options):
+    """Say what was found out."""
+    return database.run("resolve", amend=Amend(decision=decision, **options))
+
+
+def test_what_is_in_doubt_is_asked_for_and_not_guessed(doubtful):
+    """Nothing tells how far it came, so nothing is run; `status` says so."""
+    failure = doubtful.run().failure
     assert (failure.code, failure.line) == ("StatementInDoubt", 2)
-    assert database.value("select count(*) from t where a = 9") == 1
+    assert doubtful.value("select count(*) from t where a = 9") == 1
+    unfinished = doubtful.run("status").unfinished
+    assert (unfinished.statement_in_doubt, unfinished.statement) == (1, "call add(9)")
+
+
+def test_a_statement_that_is_said_to_be_done_is_not_run_again(doubtful):
+    """A dry run only says so; who decided is written down."""
+    assert "would be recorded" in resolve(doubtful, "done", dry_run=True).message
+    assert doubtful.run().failure.code == "StatementInDoubt"
+    assert resolve(doubtful, "done", reason="seen").failure is None
+    assert doubtful.run().failure is None
+    assert doubtful.value("select count(*) from t where a = 9") == 1
+    assert doubtful.rows(
+        "select event_data ->> 'by', event_data ->> 'reason' from system_events "
+        "where event_type = 'statement_resolved'"
+    ) == [("tester", "seen")]
+
+
+def test_a_statement_that_is_said_not_to_be_done_is_run_again(doubtful):
+    """Once more, and no more."""
+    doubtful.connection.execute(
+        "create or replace procedure add(x int) language sql as 'insert into t values (x)'"
+    )
+    assert resolve(doubtful, "again").failure is None
+    assert doubtful.run().failure is None
+    assert doubtful.value("select count(*) from t where a = 9") == 2
+
+
+def test_a_file_that_is_abandoned_is_begun_anew(doubtful):
+    """The person has put the database in order."""
+    doubtful.write("v1.1.0_u.sql", "insert into t values (10);")
+    assert doubtful.run().failure.code == "LedgerDiffers"
+    assert resolve(doubtful, "abandon").failure is None
+    assert doubtful.run("status").unfinished is None
+    assert doubtful.run().failure is None
+    assert doubtful.value("select count(*) from t where a = 10") == 1
+
+
+def test_where_nothing_is_in_doubt_nothing_is_decided(doubtful):
+    """The command tells what there is."""
+    resolve(doubtful, "again")
+    assert resolve(doubtful, "done").failure.code == "NothingToResolve"
+    resolve(doubtful, "abandon")
+    assert resolve(doubtful, "abandon").failure.code == "NothingToResolve"
 
 
 def test_a_failure_undoes_its_own_block_alone(database):

@@ -302,3 +302,16 @@ def test_a_files_own_settings_hold_for_it_alone(database):
     assert database.rows("select * from seen") == [
         ("7MB", "9s"), ("8MB", ""), (f"{int(default) // 1024}MB", ""),
     ]  # fmt: skip
+
+
+def test_a_file_that_was_begun_by_statement_is_finished_so(database):
+    """Though it needs no statement mode any more: nothing of it is run again."""
+    database.write("v1.0.0_t.sql", TABLE)
+    file = "v1.1.0_i.sql"
+    database.write(file, "insert into t values (200);\nvacuum nothing;")
+    assert database.run().failure is not None
+    database.write(file, "insert into t values (200);\ninsert into t values (201);")
+    assert database.run(transaction="all").failure.code == "UnfinishedMigration"
+    assert database.run().failure is None
+    assert database.value("select count(*) from t where a >= 200") == 2
+    assert database.run("status").unfinished is None

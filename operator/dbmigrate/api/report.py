@@ -273,6 +273,8 @@ class UnfinishedFile:
     statements_done: int
     statement_in_doubt: int = 0
     """Number of the statement of which nobody knows yet whether it has run; 0 for none."""
+    statement: str = ""
+    """The beginning of that statement."""
     applied_by: str = ""
 
 

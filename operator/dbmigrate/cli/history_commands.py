@@ -181,4 +181,30 @@ def adopt(ctx: click.Context, /, **options: Any) -> int:
     return execute(ctx, Request("adopt", amend=amend))
 
 
-HISTORY_COMMANDS: Final = (baseline, repair, adopt)
+@click.command(cls=SectionedCommand, section=HISTORY)
+@click.argument("decision", type=click.Choice(["done", "again", "abandon"]))
+@_reason
+@_dry_run
+@common_options
+@click.pass_context
+def resolve(
+    ctx: click.Context, /, decision: str, reason: str, *, dry_run: bool, **_common: Any
+) -> int:
+    """Decide about a file that runs by statement and was cut off.
+
+    For what nothing in the database can tell: a procedure that commits by itself, cut off
+    in the middle. Look first, then say `done` (it has taken effect: `up` goes on behind
+    it) or `again` (it has not: `up` runs it once more). `abandon` forgets how far the file
+    was, after you have put the database in order by hand: `up` begins it anew. Who decided
+    is recorded.
+
+    \b
+    Examples:
+      dbmigrate resolve done --dry-run
+      dbmigrate resolve again --reason "the log table has no row of it"
+    """
+    amend = Amend(decision=decision, reason=reason, dry_run=dry_run)
+    return execute(ctx, Request("resolve", amend=amend, needs_source=False))
+
+
+HISTORY_COMMANDS: Final = (baseline, repair, adopt, resolve)

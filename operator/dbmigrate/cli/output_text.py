@@ -19,6 +19,7 @@ from dbmigrate.api.report import (
     PlanStep,
     ProvedMigration,
     RunResult,
+    UnfinishedFile,
 )
 from dbmigrate.cli.amendment_text import state_of, write_amendments
 from dbmigrate.cli.failure_text import cut, write_failure
@@ -195,21 +196,24 @@ class TextOutput:
             self._out.table(headers, rows)
         current = result.current_version or "none, nothing is applied"
         self._out.line(f"CURRENT {current}, {result.pending} pending", "strong")
+        if result.unfinished:
+            self._out.line(_unfinished(result.unfinished), "bad")
         if failed:
             self._out.line(_last_failure(failed), "bad")
         if result.pending and not failed:
             self._out.line("`dbmigrate plan` shows what would run, `dbmigrate up` runs it", "dim")
 
     def _plan(self, plan: PlanReport) -> None:
-        if not plan.steps:
+        files = (*plan.steps, *plan.repeatables)
+        if not files:
             self._out.line(f"Nothing to do: current version {plan.from_version or 'none'}", "good")
         else:
             word = "apply" if plan.direction is Direction.FORWARD else "roll back"
             self._out.table(
                 ("", "VERSION", "FILE", "SHA-256"),
-                [(_do(word, step), step.version, step.file, step.checksum) for step in plan.steps],
+                [(_do(word, step), step.version, step.file, step.checksum) for step in files],
             )
-            self._out.line(f"{_span(plan)}, {_count(len(plan.steps), 'file')}", "strong")
+            self._out.line(f"{_span(plan)}, {_count(len(files), 'file')}", "strong")
         self._out.line(f"PLAN {plan.hash}")
 
     def _summary(self, result: RunResult) -> None:
@@ -220,7 +224,10 @@ class TextOutput:
             return
         back = result.applied[-1].type is Direction.ROLLBACK
         verb = "rolled back" if back else "applied"
-        count = _count(len(result.applied), "migration")
+        again = sum(each.type is Direction.REPEATABLE for each in result.applied)
+        count = _count(len(result.applied) - again, "migration")
+        if again:
+            count = f"{count} and {_count(again, 'repeatable file')}"
         self._out.line(f"{count} {verb} in {took}: {current}", "good")
 
     def _integrity(self, report: IntegrityReport) -> None:
@@ -266,6 +273,17 @@ def _history_row(record: MigrationRecord, files: Mapping[str, str]) -> tuple[str
 
 def _failed_row(failed: FailedAttempt) -> tuple[str, ...]:
     return (failed.version, failed.file, "failed", _time(failed.failed_at), "", failed.applied_by)
+
+
+def _unfinished(file: UnfinishedFile) -> str:
+    """What is applied in part, and what to do about it."""
+    done = _count(file.statements_done, "statement")
+    if file.statement_in_doubt:
+        doubt = f"; statement {file.statement_in_doubt} is in doubt: {file.statement}"
+    else:
+        doubt = ""
+    again = "down" if file.direction is Direction.ROLLBACK else "up"
+    return f"UNFINISHED {file.file}: {done} done{doubt}; `dbmigrate {again}` goes on with it"
 
 
 def _last_failure(failed: FailedAttempt) -> str:

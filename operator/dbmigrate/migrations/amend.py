@@ -21,7 +21,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Amend:
-    """What `baseline`, `repair` and `adopt` are asked to record."""
+    """What `baseline`, `repair`, `adopt` and `resolve` are asked to record."""
 
     reason: str = ""
     """Why, in a person's words; recorded."""
@@ -45,6 +45,8 @@ class Amend:
     """Of an adoption: the folder of the tool's own files, to compare with."""
     accept_edited: bool = False
     """Of an adoption: files may differ from what the tool ran."""
+    decision: str = ""
+    """Of a resolve: `done`, `again` or `abandon`."""
 
 
 @dataclass(frozen=True, slots=True)

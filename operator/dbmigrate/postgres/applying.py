@@ -21,8 +21,8 @@ from dbmigrate.postgres import blockers, bookkeeping, history
 from dbmigrate.postgres.committing import CommitInDoubtError, Committed
 from dbmigrate.postgres.connection import milliseconds
 from dbmigrate.postgres.execution import Execution, Watch
-from dbmigrate.postgres.failures import LOCK_STATES, overtaken
-from dbmigrate.postgres.ledger import Ledger
+from dbmigrate.postgres.failures import LOCK_STATES, overtaken, unfinished_alone
+from dbmigrate.postgres.ledger import Ledger, read_unfinished
 from dbmigrate.postgres.own_transactions import OwnTransactions
 from dbmigrate.postgres.prerequisites import Script
 from dbmigrate.postgres.retrying import RetryPolicy
@@ -92,6 +92,7 @@ class Applying:
             options.lock_timeout, options.lock_retries, options.lock_retry_timeout
         )
         self.verifies = plan.verifies
+        self.unfinished = read_unfinished(self.session, found)
         self.last_runs = history.read_last_runs(self.session, found)
         self._notices: dict[str, list[Notice]] = {}
         self._trials: dict[str, Trial] = {}
@@ -114,6 +115,8 @@ class Applying:
         """
         self._of = len(scripts)
         is_together = self.context.options.transaction == ALL and bool(scripts)
+        if is_together and self._is_begun(scripts[0].file):
+            raise unfinished_alone(scripts[0].file)
         units = [tuple(scripts)] if is_together else [(script,) for script in scripts]
         number = 1
         for unit in units:
@@ -204,7 +207,7 @@ class Applying:
 
             return Together(parts, begun)
         (script,) = unit
-        if script.mode is TransactionMode.FILE:
+        if script.mode is TransactionMode.FILE and not self._is_begun(script.file):
             return self._execution(script, Execution)
         ledger = Ledger(self.session, self.found, script.file, self.writer.run.applied_by)
         kind = OwnTransactions if script.mode is TransactionMode.OWN else Stepwise
@@ -238,6 +241,18 @@ class Applying:
         trial = Trial(self.session, self.found, file, options, quiet)
         self._trials[file.file] = trial
         return trial
+
+    def _is_begun(self, file: SourceFile) -> bool:
+        """Whether an earlier run has begun the file by statement.
+
+        Then it is finished so, even if it would run as one transaction by now: what was run
+        of it must not run again.
+        """
+        begun = self.unfinished
+        return begun is not None and (begun.direction, begun.version or begun.file) == (
+            file.direction,
+            file.key,
+        )
 
     def _execution(self, script: Script, kind: type[Execution]) -> Execution:
         trial = self._trial(script)

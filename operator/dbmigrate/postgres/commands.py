@@ -22,6 +22,7 @@ _PLACES: Final = {
     "lint": "reading.lint",
     "check": "checking.check",
     "baseline": "baseline.baseline",
+    "resolve": "resolving.resolve",
     "repair": "repair.repair",
     "adopt": "adoption.adopt.adopt",
     "pin": "pinning.pin",

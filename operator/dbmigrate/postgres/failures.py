@@ -110,6 +110,15 @@ def ledger_differs(file: SourceFile, number: int, statement: Statement | None) -
     )
 
 
+def unfinished_alone(file: SourceFile) -> RefusedError:
+    """A file that was begun by statement cannot be finished as part of one transaction."""
+    return RefusedError(
+        f"{file.file}: it was begun by statement, and is finished so; not within one transaction",
+        code="UnfinishedMigration",
+        hint="run without --transaction all",
+    )
+
+
 def ledger_taken(file: SourceFile) -> RefusedError:
     """Another run has executed a statement that this run was about to execute."""
     return RefusedError(

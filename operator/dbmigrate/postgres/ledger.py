@@ -146,6 +146,7 @@ def read_unfinished(session: Session, found: Bookkeeping) -> UnfinishedFile | No
         select version, filename, migration_type,
             count(*) filter (where state = 'done')::int,
             min(number) filter (where state = 'begun'),
+            coalesce((pg_catalog.array_agg(statement) filter (where state = 'begun'))[1], ''),
             max(applied_by)
         from {}
         where closed_at is null
@@ -156,47 +157,13 @@ def read_unfinished(session: Session, found: Bookkeeping) -> UnfinishedFile | No
     rows = session.compose(query)
     if not rows:
         return None
-    version, filename, kind, done, doubtful, applied_by = rows[0]
+    version, filename, kind, done, doubtful, statement, applied_by = rows[0]
     return UnfinishedFile(
         version=version or "",
         file=filename,
         direction=Direction(kind),
         statements_done=done,
         statement_in_doubt=doubtful or 0,
+        statement=statement,
         applied_by=applied_by,
     )
-
-
-def abandon(session: Session, found: Bookkeeping, file: UnfinishedFile, who: str) -> int:
-    """Close an unfinished file's entries because a person has put the database in order.
-
-    Returns:
-        How many entries there were.
-    """
-    query = sql.SQL("""
-        update {} set closed_at = pg_catalog.clock_timestamp(), closed_as = 'abandoned',
-            closed_by = %s
-        where closed_at is null and migration_type = %s and filename = %s
-        returning 1
-    """).format(found.table(TABLE))
-    return len(session.compose(query, [who, file.direction.value, file.file]))
-
-
-def decide(
-    session: Session, found: Bookkeeping, file: UnfinishedFile, *, was_done: bool, who: str
-) -> None:
-    """Write what a person found out about the statement in doubt."""
-    key = [file.direction.value, file.file, file.statement_in_doubt]
-    table = found.table(TABLE)
-    if was_done:
-        query = sql.SQL("""
-            update {} set state = 'done', done_at = pg_catalog.clock_timestamp(), applied_by = %s
-            where closed_at is null and migration_type = %s and filename = %s and number = %s
-        """)
-        session.compose(query.format(table), [who, *key])
-        return
-    query = sql.SQL("""
-        delete from {}
-        where closed_at is null and migration_type = %s and filename = %s and number = %s
-    """)
-    session.compose(query.format(table), key)

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 __all__ = ["Reporter", "RunOptions", "run"]
 
 _MIGRATING = ("up", "down", "to")
-_AMENDING = ("baseline", "repair", "adopt", "pin")
+_AMENDING = ("baseline", "repair", "adopt", "pin", "resolve")
 _READING = ("status", "plan", "validate", "lint", "kept")
 _KEEPING = ("kept restore", "kept purge")
 _ASK_AFTERWARDS = 5.0

@@ -19,6 +19,7 @@ TABLES: Final = (
     HISTORY,
     "migration_locks",
     "migration_statements",
+    "migration_statements",
     "rollback_data_log",
     "system_events",
     "migration_settings",
