@@ -224,6 +224,18 @@ def test_validate_tells_findings_of_rollbacks_too(dbmigrate):
     assert found(ended.result) == [DROPPED, INDEX]
 
 
+def test_repeatable_files_that_are_due_are_linted_and_verifications_are_not(database, dbmigrate):
+    """One that has run and was not changed is due no more."""
+    database.write("v1.0.0_users.sql", "create table users (id bigint);\n")
+    database.write("verify/v1.0.0_users.sql", "drop table users;\n")
+    database.write("repeatable/views.sql", "drop table if exists scratch;\n")
+    due = ("views.sql", 1, "ban-drop-table")
+    for command in (("lint",), ("lint", "--all"), ("validate",), ("up",)):
+        ended = dbmigrate(*command, "--lint-level", "report", "--output", "json")
+        assert (ended.code, found(ended.result)) == (0, [due])
+    assert dbmigrate("lint").out == "LINT nothing is pending\n"
+
+
 @pytest.mark.usefixtures("pending")
 def test_an_environment_says_what_is_refused(dbmigrate, environment):
     """Its file's level and rules; the database comes from elsewhere."""

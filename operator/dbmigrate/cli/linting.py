@@ -22,7 +22,7 @@ from dbmigrate.lint.policy import Policy, Wish, parse_level, parse_rules
 if TYPE_CHECKING:
     from dbmigrate.api.lint import LintReport
     from dbmigrate.cli.app import App
-    from dbmigrate.migrations.files import MigrationFile, SourceFile
+    from dbmigrate.migrations.files import SourceFile
     from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.linting import Linting
 
@@ -196,13 +196,13 @@ def lint_policy(options: LintOptions, environment: Wish) -> Policy:
     return Policy(LintLevel.REPORT, policy.rules) if policy.level is LintLevel.OFF else policy
 
 
-def _all(source: Source) -> list[MigrationFile]:
-    return [*source.migrations, *source.rollbacks.values()]
+def _all(source: Source) -> list[SourceFile]:
+    return [*source.migrations, *source.repeatables, *source.rollbacks.values()]
 
 
-def _named(source: Source, files: Sequence[Path]) -> list[MigrationFile]:
+def _named(source: Source, files: Sequence[Path]) -> list[SourceFile]:
     known = {Path(each.path).resolve(): each for each in _all(source)}
-    found: dict[Path, MigrationFile] = {}
+    found: dict[Path, SourceFile] = {}
     for file in files:
         path = file.resolve()
         if path not in known:

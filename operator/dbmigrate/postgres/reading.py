@@ -11,7 +11,8 @@ from dbmigrate.api.report import Direction
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.ahead import ahead_of, describe, way_back
 from dbmigrate.migrations.applied import newest, pending, verify_checksums
-from dbmigrate.postgres import bookkeeping, linting
+from dbmigrate.migrations.repeatables import due
+from dbmigrate.postgres import bookkeeping, history, linting
 from dbmigrate.postgres.parameters import require_parameters
 from dbmigrate.postgres.planning import make_plan
 from dbmigrate.postgres.run import tell_plan
@@ -97,7 +98,8 @@ def validate(context: Context) -> None:
     ]
     scripts = [*scripts_of(context.plan), *map(Script, rollbacks)]
     check_scripts(session, scripts)
-    linting.lint(context, [script.file for script in scripts])
+    # A verification is undone whatever it does.
+    linting.lint(context, [*context.plan.files, *rollbacks])
     linting.require_clean(context)
     for step in context.plan.steps:
         if not step.is_rollback and step.version not in source.rollbacks:
@@ -106,17 +108,18 @@ def validate(context: Context) -> None:
 
 
 def lint(context: Context) -> None:
-    """What the linter finds in the pending files and their rollbacks; nothing is refused.
+    """What the linter finds in what is pending or due, and in its rollbacks; nothing is refused.
 
     Raises:
         LinterFailedError: the linter does not work.
         SourceError: a file cannot be split into statements.
     """
     source = context.require_source()
-    _begin(context)
+    session, found = _begin(context)
     waiting = pending(source, context.read_applied(), context.options.target)
     rollbacks = [
         source.rollbacks[each.version] for each in waiting if each.version in source.rollbacks
     ]
-    linting.lint(context, [*waiting, *rollbacks])
+    again = due(source.repeatables, history.read_last_runs(session, found))
+    linting.lint(context, [*waiting, *again, *rollbacks])
     context.message = context.lint.summary if context.lint else "nothing is pending"
