@@ -18,8 +18,6 @@ REPAIRS: Final = "migration_repairs"
 TABLES: Final = (
     HISTORY,
     "migration_locks",
-    "migration_statements",
-    "migration_statements",
     "rollback_data_log",
     "system_events",
     "migration_settings",
