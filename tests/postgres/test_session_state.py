@@ -55,7 +55,7 @@ def test_the_row_is_written_and_the_next_file_is_clean(database, statement):
     assert result.failure is None
     assert len(database.history()) == 2
     assert database.rows("select * from state") == [
-        ("postgres", "postgres", '"$user", public', "1min", "5s", "origin", "UTF8", "staging")
+        ("postgres", "postgres", '"$user", public', "1min", "2s", "origin", "UTF8", "staging")
     ]
 
 
