@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.bench import peers, scripts
 from tests.bench.engine_page import section, write
 from tests.bench.measure import FailedError, Launcher, Run
-from tests.bench.tools import Dbmigrate, Mode, Psql, Tool, all_tools
+from tests.bench.tools import Dbmigrate, Linted, Mode, Psql, Tool, all_tools
 from tests.postgres.servers import Server, binaries
 
 DISK = Path("/var/tmp")
@@ -210,10 +210,10 @@ def main() -> int:
             measured.append(bench.measure(replace(scenario, rounds=rounds)))
             print(section(measured[-1:]), flush=True)
     print(f"{time.monotonic() - began:.0f} s")
-    if not (options.quick or options.only or options.tools or options.rounds):
+    if not (options.quick or options.only or options.tools):
         write(measured, server.major, absent)
     failed = {name for each in measured for name in each.failures}
-    return 1 if failed & {Psql.name, Dbmigrate.name} else 0
+    return 1 if failed & {Psql.name, Dbmigrate.name, Linted.name} else 0
 
 
 if __name__ == "__main__":

@@ -92,11 +92,12 @@ class Psql(Tool):
 
 
 class Dbmigrate(Tool):
-    """Ours, as the operator starts it: JSON lines, syntax check and history included."""
+    """Ours, in JSON lines, syntax check and history included, without the linter."""
 
     name = "dbmigrate"
     modes = frozenset(Mode)
     takes_copy = True
+    options: ClassVar[tuple[str, ...]] = ("--lint-level", "off")
 
     def lay_out(self, folder: Path, scripts: Sequence[str]) -> None:
         """``v1.N.0_bench.sql``."""
@@ -106,8 +107,16 @@ class Dbmigrate(Tool):
         """``dbmigrate up``."""
         more = () if mode is Mode.FILE else ("--transaction", "all")
         return self._made(
-            folder, server, database, "up", "--source", str(folder), "--output", "json", *more
-        )
+            folder, server, database,
+            "up", "--source", str(folder), "--output", "json", *self.options, *more,
+        )  # fmt: skip
+
+
+class Linted(Dbmigrate):
+    """Ours as it is by default: every file is linted too."""
+
+    name = "dbmigrate with its linter"
+    options = ()
 
 
 class Dbmate(Tool):
@@ -241,6 +250,7 @@ def all_tools(programs: Programs) -> tuple[list[Tool], list[str]]:
     candidates: list[tuple[type[Tool], Path | str]] = [
         (Psql, programs.psql),
         (Dbmigrate, ours),
+        (Linted, ours),
         (Dbmate, programs.dbmate),
         (NodePgMigrate, programs.node_pg_migrate),
         (Alembic, programs.alembic),

@@ -162,16 +162,19 @@ def _is_small(script: _Script) -> bool:
 def _batches(scripts: Sequence[_Script]) -> Iterator[list[_Script]]:
     """What is given to squawk at a time; all of one batch run in a transaction, or none."""
     waiting: dict[bool, list[_Script]] = {True: [], False: []}
+    sizes = {True: 0, False: 0}
     for script in scripts:
         if not _is_small(script):
             script.forget()
             continue
-        batch = waiting[script.in_transaction]
-        size = sum(each.file.content.size for each in (*batch, script))
-        if batch and (len(batch) == _BATCH_FILES or size > _BATCH_BYTES):
+        kind = script.in_transaction
+        batch, size = waiting[kind], script.file.content.size
+        if batch and (len(batch) == _BATCH_FILES or sizes[kind] + size > _BATCH_BYTES):
             yield batch
-            batch = waiting[script.in_transaction] = []
+            batch = waiting[kind] = []
+            sizes[kind] = 0
         batch.append(script)
+        sizes[kind] += size
     yield from filter(None, waiting.values())
 
 

@@ -37,7 +37,6 @@ from dbmigrate.postgres.failures import (
     statement_failed,
 )
 from dbmigrate.postgres.session import (
-    SYNC,
     ConnectionLostError,
     Reply,
     Request,
@@ -207,7 +206,8 @@ class Execution:
     def _begin(self) -> tuple[Request, ...]:
         """What precedes the file: a clean session, and its transaction."""
         identify = Request(_BEGIN, (self.history,), keep_rows=True)
-        return (*CLEAR, SYNC, BEGIN, identify)
+        # Cleared within the transaction: one message and one commit less for the server.
+        return (BEGIN, identify, *CLEAR)
 
     def start(self) -> None:
         """The first round trip; with a guard there are more.
