@@ -416,6 +416,8 @@ class RunResult:
     pending: int = 0
     """Migrations of the source that are not applied (up to the target)."""
     pending_versions: tuple[str, ...] = ()
+    repeatables_due: tuple[str, ...] = ()
+    """Repeatable files that the next `up` runs, in their order."""
     source_digest: str = ""
     """Digest of the source that this run read: what its result may be booked to."""
     plan: PlanReport | None = None
@@ -570,6 +572,7 @@ def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
         result,
         history=(),
         pending_versions=(),
+        repeatables_due=(),
         lint=_brief_lint(result.lint, 10, 200),
         truncated=True,
     )

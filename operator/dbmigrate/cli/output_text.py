@@ -188,6 +188,7 @@ class TextOutput:
             else (version, files.get(version, ""), "pending", "", "", "")
             for version in result.pending_versions
         ]
+        rows += [("", file, "due", "", "", "") for file in result.repeatables_due]
         older = result.history_total - len(result.history)
         if older > 0:
             self._out.line(f"({older} older migrations are not shown)", "dim")

@@ -33,6 +33,7 @@ from dbmigrate.api.report import (
 from dbmigrate.api.rules import PlanRules
 from dbmigrate.errors import (
     DbmigrateError,
+    SourceError,
     UnreachableError,
     UsageError,
 )
@@ -40,6 +41,7 @@ from dbmigrate.migrations.ahead import ahead_of, report_of
 from dbmigrate.migrations.amend import Amend
 from dbmigrate.migrations.applied import AppliedMigration, newest, pending
 from dbmigrate.migrations.plan import Plan
+from dbmigrate.migrations.repeatables import LastRun, due
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import bookkeeping, endings, history
 from dbmigrate.postgres.commands import command_named
@@ -266,6 +268,7 @@ class _State:
     newest: tuple[MigrationRecord, ...]
     last_failure: FailedAttempt | None
     unfinished: UnfinishedFile | None
+    last_runs: Mapping[str, LastRun]
 
 
 def _observe(context: Context, error: DbmigrateError | None) -> _State | None:
@@ -314,7 +317,16 @@ def _read(
         history.read_records(session, found, HISTORY_LIMIT),
         history.read_last_failure(session, found),
         read_unfinished(session, found),
+        history.read_last_runs(session, found),
     )
+
+
+def _due(source: Source, state: _State) -> tuple[str, ...]:
+    """Repeatable files that would run; none when their order cannot be made out."""
+    try:
+        return tuple(each.file for each in due(source.repeatables, state.last_runs))
+    except SourceError:
+        return ()
 
 
 def _result(
@@ -357,6 +369,7 @@ def _result(
             last_failure=state.last_failure,
             ahead=report_of(ahead_of(source, state.applied)) if source else (),
             unfinished=state.unfinished,
+            repeatables_due=_due(source, state) if source else (),
         )
     if error is not None:
         return replace(
