@@ -6,6 +6,7 @@ kernel would go on to acknowledge what it swallows.
 """
 
 import contextlib
+import itertools
 import os
 import shutil
 import socket
@@ -65,12 +66,12 @@ class Wire:
     """A program between the runner and the server, which can be slow, and can hang.
 
     Args:
-        port: the server's.
+        ports: the server's; of several, each connection gets the next one's.
         delay: seconds that each piece of at most 64 bytes is held back.
     """
 
-    def __init__(self, port: int, *, delay: float = 0.0) -> None:
-        self.upstream_port, self.delay = port, delay
+    def __init__(self, *ports: int, delay: float = 0.0) -> None:
+        self.upstream_ports, self.delay = itertools.cycle(ports), delay
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.sockets = [self.listener]
@@ -86,7 +87,7 @@ class Wire:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
-                upstream = socket.create_connection(("127.0.0.1", self.upstream_port))
+                upstream = socket.create_connection(("127.0.0.1", next(self.upstream_ports)))
                 self.sockets += (client, upstream)
                 self.connections.append(client)
                 for source, sink, way in (

@@ -15,6 +15,14 @@ from servers import FOLDERS, MEMORY
 PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 
 
+def version() -> tuple[int, ...]:
+    """Of the program; () where there is none."""
+    if not Path(PROGRAM).exists():
+        return ()
+    told = subprocess.run([PROGRAM, "--version"], check=True, capture_output=True, text=True)
+    return tuple(int(part) for part in told.stdout.split()[1].split("."))
+
+
 class PgBouncer:
     """One pooler, listening on loopback; it ends with the test process."""
 

@@ -1,10 +1,11 @@
 """Behind a connection pooler: refused where sessions are shared, and nothing is left there."""
 
 import threading
-from pathlib import Path
 
 import pytest
-from pgbouncer import PROGRAM, PgBouncer
+from command_line import CommandLine
+from network import Wire
+from pgbouncer import PgBouncer, version
 
 from conftest import until
 from dbmigrate.api.report import EventName
@@ -28,7 +29,7 @@ LOCKS = "select count(*) from pg_locks where locktype = 'advisory'"
 @pytest.fixture
 def bouncer(database):
     """Starts poolers before the test's server."""
-    if not Path(PROGRAM).exists():
+    if not version():
         pytest.skip("no PgBouncer on this machine")
     started = []
 
@@ -90,6 +91,44 @@ def test_a_pool_that_goes_round_is_refused(database, bouncer):
     result = database.run("up", settings=pooler.params(database.name))
     assert result.failure.code == "PoolerInTheWay"
     assert set(servers_of(pooler, database, 6)) == {UNTOUCHED}
+
+
+def test_prepared_statements_in_the_pooler_change_nothing(database, bouncer):
+    """It follows them from session to session; nothing else."""
+    if version() < (1, 21):
+        pytest.skip("this PgBouncer does not follow prepared statements")
+    pooler = bouncer("transaction", max_prepared_statements=100)
+    result = database.run("up", settings=pooler.params(database.name))
+    assert result.failure.code == "PoolerInTheWay"
+    assert servers_of(pooler, database, 1) == [UNTOUCHED]
+
+
+def test_several_poolers_behind_one_name_are_refused(database, bouncer):
+    """A second connection may come to another one than the first."""
+    poolers = [bouncer("transaction") for _ in range(3)]
+    service = Wire(*[each.port for each in poolers])
+    params = poolers[0].params(database.name) | {"port": str(service.port)}
+    result = database.run("up", settings=params)
+    service.close()
+    assert result.failure.code == "PoolerInTheWay"
+    for each in poolers:
+        assert servers_of(each, database, 1) == [UNTOUCHED]
+
+
+def test_the_direct_address_beside_the_pooled_one(database, bouncer, tmp_path):
+    """The refusal's advice, as a user follows it."""
+    run = CommandLine(database, tmp_path)
+    pooler = bouncer("transaction")
+    run.env["DATABASE_URL"] = pooler.uri(database.name)
+    ended = run("up")
+    assert (ended.code, "[PoolerInTheWay]" in ended.err) == (5, True)
+    assert "DIRECT_DATABASE_URL" in ended.err
+    run.env["DIRECT_DATABASE_URL"] = f"postgresql://127.0.0.1:{database.server.port}"
+    ended = run("up", "--verbose")
+    assert ended.code == 0, ended.err
+    assert "DATABASE_URL, DIRECT_DATABASE_URL" in ended.out + ended.err
+    assert database.value("select count(*) from a") == 1
+    assert run("status").code == 0
 
 
 class Traffic:
