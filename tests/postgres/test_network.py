@@ -10,6 +10,7 @@ from conftest import until
 from dbmigrate.api.report import EventName
 from dbmigrate.postgres.connection import ConnectionSettings, SessionSettings, connect
 from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.lock import KEY
 
 pytestmark = pytest.mark.one_version
 
@@ -202,6 +203,24 @@ def test_a_swallowed_answer_to_commit(own_database, wire, params):
     assert (result.failure, result.current_version) == (None, "1.1.0")
     (warning,) = database.reporter.of(EventName.WARNING)
     assert "the answer to COMMIT was lost" in warning["message"]
+
+
+def test_a_hang_while_another_run_is_waited_for(own_database, wire, params):
+    """Our own short questions have an end too."""
+    database = own_database
+    database.write("v1.0.0_a.sql", "create table a ();")
+
+    def listen(event, _):
+        if event is EventName.WAITING:
+            wire.swallow(*BOTH)
+
+    database.reporter.listeners.append(listen)
+    with database.another() as other:
+        other.execute("select pg_advisory_lock(%s)", [KEY])
+        result = database.run("up", settings={**params, "port": str(wire.port)}, wait_lock=300.0)
+    assert (result.failure.code, result.failure.transient) == ("ConnectionLost", True)
+    assert "its answer did not arrive" in result.failure.message
+    database.wait_until(f"select ({LOCKS}) = 0", timeout=10)
 
 
 def test_a_long_statement_is_left_alone(own_database, wire, params):

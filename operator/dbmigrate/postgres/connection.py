@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import psycopg
 
 from dbmigrate.errors import RefusedError, UnreachableError
+from dbmigrate.postgres.doubting import Connection
 from dbmigrate.postgres.interruption import Interruption
 from dbmigrate.postgres.opening import cut_after, open_connection, server_side
 from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Reply, Request, Session
@@ -164,8 +164,9 @@ def _look_after(session: Session, settings: ConnectionSettings, wanted: SessionS
         # A signal must not end this: it is asked during COMMIT too.
         return connect(settings, beside, Interruption())
 
-    session.doubt = Watchdog(connect_beside, session, f"dbmigrate/{wanted.command}").look
-    session.doubt_after = cut_after(settings.params)
+    connection = session.connection
+    connection.doubt = Watchdog(connect_beside, session, f"dbmigrate/{wanted.command}").look
+    connection.doubt_after = cut_after(settings.params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ class _Opened:
     settings: ConnectionSettings
     wanted: SessionSettings
     interruption: Interruption
-    connection: psycopg.Connection[Any]
+    connection: Connection
 
     @property
     def patience(self) -> Batch:

@@ -7,18 +7,17 @@ What reads prefers the primary where there are several hosts: a standby may lag 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 
 from dbmigrate.errors import UnreachableError
+from dbmigrate.postgres.doubting import Connection
 from dbmigrate.postgres.unreachable import unreachable
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.connection import ConnectionSettings, SessionSettings
     from dbmigrate.postgres.interruption import Interruption
-
-Connection = psycopg.Connection[Any]
 
 _WRITABLE: Final = ("read-write", "primary")
 _STANDBY: Final = "StandbyServer"
@@ -105,7 +104,7 @@ def _attempt(
         parameters["target_session_attrs"] = attributes
     try:
         with interruption.raising():
-            return psycopg.connect(autocommit=True, **parameters)  # type: ignore[arg-type]
+            return Connection.connect(autocommit=True, **parameters)  # type: ignore[arg-type]
     except psycopg.Error as error:
         raise unreachable(error, settings.params, settings.place, settings.origin) from None
 

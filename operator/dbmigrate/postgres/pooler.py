@@ -18,20 +18,19 @@ import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 from psycopg.pq import ExecStatus
 
 from dbmigrate import redaction
 from dbmigrate.errors import UnreachableError
+from dbmigrate.postgres.doubting import Connection
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
     from dbmigrate.postgres.interruption import Interruption
-
-Connection = psycopg.Connection[Any]
 
 _WHO: Final = """
     select pg_catalog.pg_backend_pid(), pg_catalog.host(pg_catalog.inet_client_addr())

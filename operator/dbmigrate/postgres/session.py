@@ -22,6 +22,7 @@ import psycopg
 from psycopg import pq
 from psycopg.sql import SQL, Composed
 
+from dbmigrate.postgres.doubting import Connection
 from dbmigrate.postgres.interruption import Interrupted, Interruption
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class Session:
     """A psycopg connection in autocommit, and what psycopg does not do for us."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], interruption: Interruption, restore: Request
+        self, connection: Connection, interruption: Interruption, restore: Request
     ) -> None:
         """Args: restore sets the session's own settings, also after a file has changed them."""
         self.connection = connection
@@ -156,10 +157,6 @@ class Session:
         """Behind a connection pooler, which gives the server session to others afterwards."""
         self.owns_server = True
         """Nobody else gets the server session before this one ends."""
-        self.doubt_after = 60.0
-        """Seconds of silence after which `doubt` is asked, and again after each such time."""
-        self.doubt: Callable[[], str | None] | None = None
-        """Tells why no answer can be expected any more; None while one can."""
         connection.prepare_threshold = None  # each file starts with DEALLOCATE ALL
 
     @property
@@ -439,24 +436,17 @@ class _Waiting:
             self.wanted = wanted
             self.poll.register(pgconn.socket, wanted)
         ready = self.poll.poll((_CANCEL_AGAIN if self.cancelled_at else PATIENCE) * 1000)
-        now = time.monotonic()
+        now, connection = time.monotonic(), self.session.connection
         if any(fd == pgconn.socket for fd, _ in ready):
             pgconn.consume_input()
         elif ready or self.cancelled_at is not None:
             self.cancel(now)
-        elif self.session.doubt and now - self.doubted_at >= self.session.doubt_after:
+        elif connection.doubt and now - self.doubted_at >= connection.doubt_after:
             self.doubted_at = now
-            self.give_up(pgconn, self.session.doubt())
+            connection.give_up(connection.doubt())
         elif self.batch.on_silence and now - self.told_at >= PATIENCE:
             self.told_at = now
             self.batch.on_silence(number, now - self.silent_since)
-
-    @staticmethod
-    def give_up(pgconn: pq.abc.PGconn, reason: str | None) -> None:
-        """Break the connection, when there is a reason to wait no more."""
-        if reason is not None:
-            pgconn.finish()
-            raise ConnectionLostError(reason)
 
     def cancel(self, now: float) -> None:
         if self.cancelled_at is None:
