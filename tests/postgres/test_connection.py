@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from conftest import until
 from dbmigrate.api.report import Outcome
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.connection import ConnectionSettings, require_supported
@@ -135,6 +136,7 @@ def test_a_server_that_is_starting(own_database):
         settings.write("restore_command = 'sleep 60; false'\n")
     starting = threading.Thread(target=_start_quietly, args=(standby,))
     starting.start()
+    until(lambda: standby._process)
     try:
         codes = set()
         while "ServerStarting" not in codes:

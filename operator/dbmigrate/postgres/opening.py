@@ -46,17 +46,21 @@ def server_side(params: Mapping[str, str]) -> dict[str, str]:
     Its parameters (PostgreSQL manual, 20.3.2) mean what libpq's keywords do, in the same units;
     over a Unix socket they mean nothing.
     """
-    return {name: params.get(key, NETWORK[key]) for key, name in _SERVER_SIDE.items()}
+    return {name: _number(params, key) for key, name in _SERVER_SIDE.items()}
+
+
+def _number(params: Mapping[str, str], keyword: str) -> str:
+    text = params.get(keyword, "")
+    return text if text.isdecimal() else NETWORK[keyword]
 
 
 def cut_after(params: Mapping[str, str]) -> float:
     """Seconds of silence after which a network counts as cut."""
-
-    def seconds(name: str) -> int:
-        text = params.get(f"keepalives_{name}", "")
-        return int(text) if text.isdecimal() and int(text) else int(NETWORK[f"keepalives_{name}"])
-
-    return float(seconds("idle") + seconds("interval") * seconds("count"))
+    idle, interval, count = (
+        int(_number(params, key)) or int(NETWORK[key])
+        for key in ("keepalives_idle", "keepalives_interval", "keepalives_count")
+    )
+    return float(idle + interval * count)
 
 
 def open_connection(
