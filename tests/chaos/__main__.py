@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 from random import SystemRandom
@@ -17,6 +18,7 @@ _TELL_EVERY = 50
 def main() -> int:
     """Run a campaign; 1 when something is wrong."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end the workers
     seeds = range(options.seed, options.seed + options.trials)
     print(f"{options.trials} trials from seed {options.seed}", flush=True)
     trials = (

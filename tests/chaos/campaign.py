@@ -80,8 +80,15 @@ def _try(seed: int, running: Servers, keep: Path | None) -> Trial:
 
 
 def _work(tasks: Any, results: Any, keep: Path | None) -> None:
+    parent = multiprocessing.parent_process()
     with servers() as running:
-        while (seed := tasks.get()) is not None:
+        while parent is not None and parent.is_alive():  # else it was killed
+            try:
+                seed = tasks.get(timeout=5)
+            except queue.Empty:
+                continue
+            if seed is None:
+                return
             results.put(_try(seed, running, keep))
 
 

@@ -125,6 +125,11 @@ class _Running:
         with self.stage.calmed():
             run = self._run(attempt, faults)
             snapshot = self.see()
+        is_first = len(self.trial.attempts) == 1  # nothing of another run is under way
+        if attempt.is_one_transaction and is_first and snapshot and wanted is not None:
+            live = set(snapshot.live)
+            if live not in (set(), wanted):
+                self.wrong(Kind.HALF, f"of one transaction there is {sorted(live)} alone")
         self._judge_claims(run, faults, wanted, snapshot)
         if _has(faults, Action.EDIT):
             with self.stage.connect() as connection:
