@@ -70,7 +70,8 @@ def _without_result(ended: Ended, actions: AbstractSet[Action]) -> list[Violatio
 
 def _applied(result: dict[str, Any], snapshot: Snapshot) -> list[str]:
     claimed = Counter(
-        (each["version"], each["type"], each["checksum"]) for each in result.get("applied", ())
+        (each.get("version") or each["file"], each["type"], each["checksum"])
+        for each in result.get("applied", ())
     )
     there = Counter(
         (row.version, row.direction, row.checksum)

@@ -77,6 +77,15 @@ class Snapshot:
         }
 
     @property
+    def repeatables(self) -> dict[str, str]:
+        """By path, the checksum of what was run last."""
+        return {
+            row.version: row.checksum
+            for row in self.history
+            if (row.direction, row.status) == ("repeatable", "completed")
+        }
+
+    @property
     def newest(self) -> str | None:
         """The highest version that is applied."""
         return max(
@@ -102,7 +111,7 @@ def observe(connection: psycopg.Connection) -> Snapshot:
         rows, kept = [], []
         if "schema_migrations" in objects:
             rows = connection.execute(
-                "select version, migration_type, status, checksum"
+                "select coalesce(version, filename), migration_type, status, checksum"
                 " from public.schema_migrations order by id"
             ).fetchall()
             kept = connection.execute(

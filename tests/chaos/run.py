@@ -16,7 +16,7 @@ from tests.chaos.relay import Link, Relay, Trigger, Way
 from tests.chaos.runners import Ended, Runner
 from tests.chaos.stage import Stage
 
-LIMIT: Final = 40.0
+LIMIT: Final = 90.0
 """Seconds after which a runner is taken to be stuck; no fault lasts for two."""
 _COMMIT: Final = {Way.REQUEST: b"\0commit\0", Way.ANSWER: b"COMMIT\0"}
 _OPTIONS: Final = (

@@ -18,6 +18,7 @@ from typing import Final
 
 import psycopg
 
+from tests.chaos.beside import make_repeatable
 from tests.chaos.judging import Snapshot, observe, unfinished
 from tests.chaos.sources import PREPARATION, File, Migration, make_migration
 from tests.postgres.servers import Server
@@ -47,11 +48,14 @@ class Stage:
         self.keep = keep
         """Whether rollbacks keep what they lose."""
         self.folder = folder / "migrations"
-        (self.folder / "rollbacks").mkdir(parents=True)
+        for each in ("rollbacks", "repeatable", "verify"):
+            (self.folder / each).mkdir(parents=True)
         self.files: dict[str, File] = {}
         """By checksum, all that ever were in the folder."""
         self.current: dict[str, Migration] = {}
         """By version, what is in the folder."""
+        self.repeatables: dict[str, File] = {}
+        """By path, the repeatable files that are in the folder."""
         self._variants: dict[str, Migration] = {}
         self._observer: psycopg.Connection | None = None
         self._hand = threading.Lock()
@@ -91,16 +95,32 @@ class Stage:
         """Write a migration into the folder, in place of another of its version."""
         self.current[migration.version] = migration
         for file in (migration.forward, migration.rollback):
-            self.files[file.checksum] = file
             self._variants[file.checksum] = migration
-            path = self.folder / file.path
-            new = path.with_suffix(".new")
-            new.write_text(file.sql)
-            new.replace(path)
+            self._write(file)
+
+    def put_repeatable(self, file: File) -> None:
+        """Write a repeatable file, in place of another of its name."""
+        self.repeatables[file.version] = file
+        self._write(file)
+
+    def put_verification(self, version: str, sql: str) -> None:
+        """Write what is asked when that version has run."""
+        (self.folder / "verify" / f"v{version}_chaos.sql").write_text(sql)
+
+    def _write(self, file: File) -> None:
+        self.files[file.checksum] = file
+        path = self.folder / file.path
+        new = path.with_suffix(".new")
+        new.write_text(file.sql)
+        new.replace(path)
 
     def edit(self, random: Random, count: int) -> None:
         """Change, add and take away some files."""
         for _ in range(count):
+            if self.repeatables and random.random() < 0.3:
+                path = Path(random.choice(list(self.repeatables)))
+                self.put_repeatable(make_repeatable(random, path.stem, f"~{len(self.files)}"))
+                continue
             version = random.choice(list(self.current))
             match random.choice(("change", "change", "add", "remove")):
                 case "change":
@@ -113,6 +133,8 @@ class Stage:
                     gone = self.current.pop(version)
                     for file in (gone.forward, gone.rollback):
                         (self.folder / file.path).unlink()
+                    verification = self.folder / "verify" / f"v{version}_chaos.sql"
+                    verification.unlink(missing_ok=True)
                 case _:
                     pass
 

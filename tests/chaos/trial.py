@@ -12,6 +12,7 @@ from typing import Final
 
 import psycopg
 
+from tests.chaos.beside import make_repeatables, make_verification
 from tests.chaos.claims import check_claims
 from tests.chaos.faults import Action, Fault, Scale, draw_faults
 from tests.chaos.judging import Kind, Snapshot, Violation, judge, leftovers, sessions, unfinished
@@ -76,6 +77,11 @@ class _Running:
     def run(self) -> None:
         for migration in make_source(self.random, keep=self.stage.keep):
             self.stage.put(migration)
+            verification = make_verification(self.random, migration.version)
+            if verification is not None:
+                self.stage.put_verification(migration.version, verification)
+        for file in make_repeatables(self.random):
+            self.stage.put_repeatable(file)
         for number in range(self.random.choice((1, 1, 2, 3))):
             # What is drawn depends on what the faults have left: each round has its own numbers.
             self.random = Random(f"{self.trial.seed}/{number}")
@@ -185,7 +191,16 @@ class _Running:
         wanted = self._wanted(command)
         run = self._run(attempt, ())
         if attempt.ended == "Succeeded":
-            self._judge_claims(run, (), wanted, self.see())
+            snapshot = self.see()
+            self._judge_claims(run, (), wanted, snapshot)
+            if command == ("up",) and snapshot is not None:
+                due = [
+                    path
+                    for path, file in self.stage.repeatables.items()
+                    if snapshot.repeatables.get(path) != file.checksum
+                ]
+                if due:
+                    self.wrong(Kind.LOST, f"not run as they are now: {due}")
         else:
             detail = run.ended[0].out[-1500:] if run.ended else ""
             text = f"without any fault: {attempt.ended} after {attempt.seconds:.1f} s: {detail}"
