@@ -115,7 +115,7 @@ class Dbmigrate(Tool):
 class Linted(Dbmigrate):
     """Ours as it is by default: every file is linted too."""
 
-    name = "dbmigrate with its linter"
+    name = "dbmigrate+lint"
     options = ()
 
 
