@@ -2,6 +2,7 @@
 
 import signal
 
+import psycopg
 import pytest
 from command_line import CommandLine
 
@@ -153,6 +154,41 @@ def test_a_failing_rollback_and_a_failing_migration(project):
     assert statuses(result) == {"1.0.0": "failed", "1.1.0": "proved", "1.2.0": "failed"}
     assert [each.phase for each in result.proof.migrations] == ["down", "", "up"]
     assert result.exit_code == 1
+
+
+def test_repeatable_files_are_left_out_and_verifications_are_run(project):
+    """No rollback undoes a repeatable file; a verification that fails is a migration that does."""
+    project.write("repeatable/v.sql", "create or replace view v as select * from a;")
+    project.write("verify/v1.1.0_b.sql", "do $$ begin assert false, 'never'; end $$;")
+    result = proved(project)
+    assert statuses(result) == {"1.0.0": "proved", "1.1.0": "failed"}
+    assert result.proof.migrations[1].failure.code == "VerifyFailed"
+    project.write("verify/v1.1.0_b.sql", "select 1;")
+    result = proved(project)
+    assert (result.proof.proved, result.message) == (
+        True,
+        "2 of 2 rollbacks proved; 1 repeatable file left out",
+    )
+
+
+def test_what_the_files_expect_may_be_in_a_given_database(project):
+    """Where what is applied cannot be made from nothing, the error says so, and what helps."""
+    project.write("v1.0.0_a.sql", "create table outside.a (); create table a (v int);")
+    project.connection.execute("create schema outside")
+    assert project.run("up", "1.0.0").failure is None
+    result = proved(project, only_pending=True)
+    assert result.failure.code == "NotProvable"
+    assert "--scratch URI" in result.failure.hint
+    name = f"{project.name}_given"
+    project.connection.execute(f"create database {name}")
+    place = ConnectionSettings(project.server.params(name), "--scratch")
+    try:
+        with psycopg.connect(**place.params, autocommit=True) as given:
+            given.execute("create schema outside")
+        result = proved(project, only_pending=True, scratch=place)
+        assert (result.failure, statuses(result)) == (None, {"1.1.0": "proved"})
+    finally:
+        project.connection.execute(f"drop database {name} with (force)")
 
 
 def test_up_to_a_target_and_only_what_is_pending(project):

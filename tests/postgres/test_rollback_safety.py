@@ -243,6 +243,25 @@ def test_above_the_limit_nothing_is_done(shop):
     assert (result.current_version, shop.rows(SETS)) == ("1.1.0", [])
 
 
+def test_a_refused_rollback_is_no_failed_attempt(shop):
+    """The trial is undone, so neither the history nor the status knows of a failure."""
+    before = shop.value("select count(*) from schema_migrations")
+    result = shop.back("drop table t", keep=KeepOptions(limit=1))
+    assert (result.outcome.value, result.failure.touched) == ("Blocked", False)
+    assert shop.value("select count(*) from schema_migrations") == before
+    assert shop.run("status").last_failure is None
+
+
+def test_a_refusal_behind_a_rollback_that_ran_has_touched_the_database(shop):
+    """Only its own trial is undone."""
+    shop.write("v1.2.0_y.sql", "create table more ();")
+    shop.write("rollbacks/v1.2.0_rollback.sql", "drop table more;")
+    assert shop.run("up").failure is None
+    result = shop.back("drop table t", keep=KeepOptions(limit=1))
+    assert (result.current_version, result.failure.code) == ("1.1.0", "RollbackTooLarge")
+    assert (result.outcome.value, result.failure.touched) == ("Blocked", True)
+
+
 def test_above_the_limit_a_backup_covers_it(shop):
     """It is lost without being kept, and the log says which backup has it."""
     options = KeepOptions(limit=10, backup="base-2026-07-01")

@@ -235,7 +235,8 @@ class Failure:
     transient: bool = False
     """The same run may well succeed later by itself."""
     touched: bool = False
-    """Some statement of a migration had been sent before it failed."""
+    """Some statement of a migration had been sent before it failed; a rollback that was only tried
+    and then refused does not count."""
 
 
 @dataclass(frozen=True, slots=True)

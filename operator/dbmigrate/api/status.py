@@ -79,7 +79,8 @@ class FailureStatus(ApiModel):
     transient: bool | None = None
     """It may well succeed when it is tried again."""
     touched: bool | None = None
-    """Some statement of a migration had been sent before it failed."""
+    """Some statement of a migration had been sent before it failed; a rollback that was only tried
+    and then refused does not count."""
 
 
 class BlockerStatus(ApiModel):

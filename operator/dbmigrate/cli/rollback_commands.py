@@ -164,7 +164,7 @@ def purge(
     "--scratch",
     cls=Option,
     metavar="URI",
-    help="An empty database to use.  [default: one is made beside the target, and removed]",
+    help="A database without tables to use.  [default: one is made beside the target, and removed]",
 )
 @common_options
 @click.pass_context
@@ -181,8 +181,9 @@ def prove(
 
     After each step the catalog is compared; each object that did not come back, or came
     back different, is named. The target database is not touched: a scratch database is
-    made on its server (the role needs CREATEDB) and removed again. Exits with 1 when a
-    rollback does not lead back.
+    made on its server (the role needs CREATEDB) and removed again. Verifications are asked
+    as in any run; repeatable files are left out. Exits with 1 when a rollback does not
+    lead back.
 
     \b
     Examples:

@@ -26,6 +26,7 @@ from dbmigrate.postgres.ledger import Ledger, read_unfinished
 from dbmigrate.postgres.own_transactions import OwnTransactions
 from dbmigrate.postgres.prerequisites import Script
 from dbmigrate.postgres.retrying import RetryPolicy
+from dbmigrate.postgres.rollback.options import RollbackRefusedError
 from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Request, Session
 from dbmigrate.postgres.settling import Unanswered, settle
 from dbmigrate.postgres.stepwise import Stepwise
@@ -160,7 +161,7 @@ class Applying:
         while True:
             tries += 1
             runner = self._runner(unit, number)
-            self.context.touched = True
+            was_touched, self.context.touched = self.context.touched, True
             self.context.applied = None
             try:
                 return runner.run()
@@ -181,6 +182,10 @@ class Applying:
                     chance=random.random(),  # noqa: S311 -- no secret
                 )
                 self._explain(error)
+                if isinstance(error, RollbackRefusedError):
+                    # It was only tried: no attempt that failed, and nothing to look into.
+                    self.context.touched = was_touched
+                    raise
                 if pause is None:
                     self._record_failure(runner.current, error)
                     raise

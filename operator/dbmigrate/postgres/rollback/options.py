@@ -1,4 +1,4 @@
-"""What a run may lose, and what is asked of the data that was kept. Values only."""
+"""What a run may lose, and what is asked of the data that was kept. Values, and their error."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
+
+from dbmigrate.errors import RefusedError
 
 KEEP_LIMIT: Final = 256 << 20
 """Bytes that a rollback may lose and still be run without a word: some 10 s of copying."""
@@ -25,6 +27,10 @@ class KeepOptions:
 
 KEEP: Final = KeepOptions()
 """As it is when nothing is said."""
+
+
+class RollbackRefusedError(RefusedError):
+    """What a rollback loses may not be lost: it was only tried, and the trial was undone."""
 
 
 class OnConflict(StrEnum):

@@ -3,7 +3,8 @@
 What the database has is compared after each step. A rollback is proved when the catalog is
 after it as it was before its migration, and after the second time up as after the first.
 The target database is not touched. The migrations run by the engine itself, in empty
-tables: what they do to data is not proved.
+tables, with their verifications: what they do to data is not proved. Repeatable files are
+left out: no rollback undoes them, so what they made would count as what did not go away.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def prove(  # noqa: PLR0913, PLR0917 -- all that a proof needs
 ) -> RunResult:
     """Prove, and tell how it went; never raises for what happens to a database."""
     began = time.monotonic()
-    prover = _Prover(settings, source, options, request, reporter, interruption)
+    alone = replace(source, repeatables=())
+    prover = _Prover(settings, alone, options, request, reporter, interruption)
     error: DbmigrateError | None = None
     try:
         prover.run()
@@ -89,7 +91,8 @@ def prove(  # noqa: PLR0913, PLR0917 -- all that a proof needs
         error = UnreachableError(
             f"the scratch database was lost: {str(caught).splitlines()[0]}", code="ConnectionLost"
         )
-    return _result(prover, error, round((time.monotonic() - began) * 1000))
+    left_out = len(source.repeatables)
+    return _result(prover, error, left_out, round((time.monotonic() - began) * 1000))
 
 
 @dataclass
@@ -176,8 +179,9 @@ class _Prover:
             raise MigrationFailedError(
                 f"what comes before cannot be applied to an empty database: {failure.message}",
                 code="NotProvable",
-                hint="a database that did not begin empty needs a scratch database that begins "
-                "as it did: give one by --scratch URI",
+                hint="a proof needs migrations that make the schema from nothing; what they "
+                "expect beside it (schemas, extensions) may be there in a database without "
+                "tables, given by --scratch URI",
                 version=failure.version,
                 sqlstate=failure.sqlstate,
             )
@@ -219,7 +223,7 @@ def _difference(each: ObjectDifference, phase: str) -> ProofDifference:
     )
 
 
-def _result(prover: _Prover, error: DbmigrateError | None, took: int) -> RunResult:
+def _result(prover: _Prover, error: DbmigrateError | None, left_out: int, took: int) -> RunResult:
     bad = [
         each for each in prover.proved if each.status in (ProofStatus.DIFFERS, ProofStatus.FAILED)
     ]
@@ -229,6 +233,9 @@ def _result(prover: _Prover, error: DbmigrateError | None, took: int) -> RunResu
     message = f"{proved} of {number} rollbacks proved"
     if without:
         message += ", 1 migration has none" if without == 1 else f", {without} migrations have none"
+    if left_out:
+        files = "1 repeatable file" if left_out == 1 else f"{left_out} repeatable files"
+        message += f"; {files} left out"
     report = ProofReport(
         proved=not bad and error is None,
         migrations=tuple(prover.proved),

@@ -18,7 +18,7 @@ import psycopg
 from psycopg.sql import SQL
 
 from dbmigrate.api.report import KeptData
-from dbmigrate.errors import MigrationFailedError, RefusedError
+from dbmigrate.errors import MigrationFailedError
 from dbmigrate.postgres.failures import is_transient
 from dbmigrate.postgres.rollback import storage
 from dbmigrate.postgres.rollback.keep import Catch, Keeper, KeptSet
@@ -29,6 +29,7 @@ from dbmigrate.postgres.rollback.measure import (
     contents_of,
     rewritten_columns,
 )
+from dbmigrate.postgres.rollback.options import RollbackRefusedError
 from dbmigrate.postgres.rollback.sizes import format_size, sum_of
 from dbmigrate.postgres.rollback.tables import canonical, execute
 from dbmigrate.postgres.session import SYNC, Batch, Request, Session
@@ -96,7 +97,8 @@ class Trial:
         """Run the statements; on return they have run once, and what they lost is kept.
 
         Raises:
-            RefusedError: RollbackTooLarge, RollbackUnseen: more would be lost than may be.
+            RollbackRefusedError: RollbackTooLarge, RollbackUnseen, RollbackUnsteady: more would
+                be lost than may be.
             MigrationFailedError: what is lost could not be kept.
             Exception: what `statements` raises.
         """
@@ -153,7 +155,7 @@ class Trial:
                 canonical(self.session)
                 by_whole |= unkept
                 changes = changes.merged(again)
-        raise RefusedError(
+        raise RollbackRefusedError(
             f"{self.file.file}: each time it is run it loses other data, so it cannot be kept",
             code="RollbackUnsteady",
             hint="stop the application's writes, or make the rollback's statements definite; "
@@ -179,7 +181,7 @@ class Trial:
         if before.is_counting and after.is_counting:
             return
         if self.options.backup is None:
-            raise RefusedError(
+            raise RollbackRefusedError(
                 f"{self.file.file}: the server does not count rows (track_counts is off), so it "
                 "cannot be seen which rows this rollback removes or overwrites",
                 code="RollbackUnseen",
@@ -199,7 +201,7 @@ class Trial:
         """Whether a backup must serve, since there is more than is kept.
 
         Raises:
-            RefusedError: there is more, and no backup was named.
+            RollbackRefusedError: there is more, and no backup was named.
         """
         cannot = [each for each in losses if each.kind is LossKind.LARGE_OBJECTS]
         size = sum(each.size for each in losses)
@@ -217,7 +219,7 @@ class Trial:
                 f"it would lose {format_size(size)}, and up to "
                 f"{format_size(self.options.limit)} is kept"
             )
-        raise RefusedError(
+        raise RollbackRefusedError(
             f"{self.file.file}: {reason}:\n" + "\n".join(listed),
             code="RollbackTooLarge",
             hint="take a backup and name it by --backup-covers NAME, and this is lost without "
