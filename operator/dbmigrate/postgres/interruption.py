@@ -69,8 +69,10 @@ class Interruption:
         """Wait, or raise `Interrupted` as soon as the end is asked for."""
         deadline = time.monotonic() + seconds
         self.check()
+        poll = select.poll()  # select() knows no descriptor beyond 1023
+        poll.register(self._read, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0:
-            if select.select([self._read], [], [], left)[0]:
+            if poll.poll(left * 1000):
                 self.check()
 
     def close(self) -> None:
