@@ -50,7 +50,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "an unknown folder",
         {"source": {"configMaps": [{"name": "a", "path": "sql"}]}},
-        'supported values: "", "rollbacks"',
+        'supported values: "", "rollbacks", "repeatable", "verify"',
     ),
     (
         "a ConfigMap's name that cannot be",
@@ -68,7 +68,29 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("suspend as a word", {"suspend": "yes"}, "must be of type boolean"),
     ("a duration without a unit", {"execution": {"lockTimeout": "5"}}, "500ms, 30s, 5m or 1h30m"),
     ("a negative limit", {"execution": {"retryLimit": -1}}, "should be greater than or equal to 0"),
-    ("an interval in words", {"verifyInterval": "daily"}, "an interval is off, or like 30m"),
+    ("an interval in words", {"verifyInterval": "daily"}, "an interval is never, or like 30m"),
+    ("off as YAML reads it", {"verifyInterval": False}, "must be of type string"),
+    (
+        "an inline file in an unknown folder",
+        {"source": {"inline": {"views/a.sql": "select 1"}}},
+        "repeatable/name.sql",
+    ),
+    (
+        "a setting that has a field",
+        {"execution": {"settings": {"lock_timeout": "1s"}}},
+        "execution.lockTimeout",
+    ),
+    (
+        "a setting with a blank in its name",
+        {"execution": {"settings": {"work mem": "1MB"}}},
+        "a setting's name is that of a parameter",
+    ),
+    (
+        "a size in another unit",
+        {"rollback": {"keepLimit": "256MB"}},
+        "a size is written like 512Ki, 256Mi or 2Gi",
+    ),
+    ("a backup without a name", {"rollback": {"backupCovers": " "}}, "name the backup"),
     ("a check of no kind", {"integrityChecks": [{"name": "empty"}]}, "exactly one"),
     ("two checks of one name", {"integrityChecks": [CHECK, CHECK]}, "Duplicate value"),
     (

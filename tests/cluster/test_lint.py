@@ -70,12 +70,12 @@ def test_a_rule_of_the_resource_rules_over_its_own_level(
 ) -> None:
     """And a misspelt one is said, before anything runs."""
     migration.files({"v1.1.0_table.sql": table(1), "v1.2.0_harm.sql": HARM})
-    migration.apply(lint={"level": "Refuse", "rules": {"ban-drop-colum": "Off"}})
+    migration.apply(lint={"level": "Refuse", "rules": {"ban-drop-colum": "Ignore"}})
     status = migration.await_phase("Blocked")
     assert condition_of(status, "Stalled")["reason"] == "InvalidSetting"
     assert "did you mean ban-drop-column?" in status["message"].lower()
 
-    migration.apply(lint={"level": "Refuse", "rules": {"ban-drop-column": "Off"}})
+    migration.apply(lint={"level": "Refuse", "rules": {"ban-drop-column": "Ignore"}})
     status = migration.await_phase("Succeeded", version="1.2.0")
     assert "findings" not in status["lint"] or status["lint"]["findings"] == []
     assert database.query(NOTE) == [(0,)]

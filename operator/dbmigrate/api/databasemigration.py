@@ -16,7 +16,12 @@ from dbmigrate.api.checks import IntegrityCheck
 from dbmigrate.api.status import DatabaseMigrationStatus
 
 DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
-SOURCE_FILE = r"^v[0-9]+\.[0-9]+\.[0-9]+_[A-Za-z0-9][A-Za-z0-9_.-]*\.sql$"
+SOURCE_FILE = (
+    r"^((rollbacks/|verify/)?v[0-9]+\.[0-9]+\.[0-9]+_[A-Za-z0-9][A-Za-z0-9_.-]*"
+    r"|repeatable/[A-Za-z0-9_][A-Za-z0-9_.-]*)\.sql$"
+)
+SIZE = r"^[0-9]{1,9}(Ki|Mi|Gi|Ti)$"
+PARAMETER = r"^[A-Za-z_][A-Za-z0-9_$.]{0,126}$"
 
 
 def _matching(pattern: str, message: str) -> Any:
@@ -125,14 +130,16 @@ class Source(ApiModel):
                 "x-kubernetes-validations": [
                     {
                         "rule": f"self.all(file, file.matches(r'{SOURCE_FILE}'))",
-                        "message": "file names are vMAJOR.MINOR.PATCH_name.sql, or "
-                        "vX.Y.Z_rollback_name.sql for a rollback",
+                        "message": "file names are vMAJOR.MINOR.PATCH_name.sql, "
+                        "vX.Y.Z_rollback_name.sql for a rollback, repeatable/name.sql or "
+                        "verify/vX.Y.Z_name.sql",
                     }
                 ]
             },
         ),
     ] = {}
-    """Files written in the resource itself, by file name; for small ones (192 KiB in all)."""
+    """Files written in the resource itself, by file name; for small ones (192 KiB in all). A name
+    may begin with one of the folders `rollbacks/`, `repeatable/` and `verify/`."""
 
     revision: (
         Annotated[
@@ -177,12 +184,43 @@ class Execution(ApiModel):
     statement_timeout: Duration = "0s"
     """How long one statement may run; 0s is without limit."""
 
+    settings: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=1000)]],
+        Field(
+            max_length=64,
+            json_schema_extra={
+                "x-kubernetes-validations": [
+                    {
+                        "rule": f"self.all(name, name.matches(r'{PARAMETER}'))",
+                        "message": "a setting's name is that of a parameter of PostgreSQL's, such "
+                        "as maintenance_work_mem",
+                    },
+                    {
+                        "rule": "!self.exists(name, name in ['lock_timeout', 'statement_timeout'])",
+                        "message": "lock_timeout and statement_timeout have fields of their own: "
+                        "execution.lockTimeout and execution.statementTimeout",
+                    },
+                ]
+            },
+        ),
+    ] = {}
+    """Parameters of the server for the migrations, by name, such as maintenance_work_mem: "1GB".
+    A file's own header rules over them. The server judges them before anything runs."""
+
     advisory_lock_timeout: Duration = "10m"
     """How long a run waits for another runner's advisory lock on the same database."""
 
     transaction: Literal["File", "All"] = "File"
     """Commit each file by itself, together with its row in the history; or all pending files as
     one transaction, all of them or none. All refuses files that cannot run in a transaction."""
+
+    out_of_order: Literal["Refuse", "Warn", "Allow"] = "Refuse"
+    """What is done about a pending file that is older than the current version: refuse the run,
+    run the file with a warning, or without one."""
+
+    database_ahead: Literal["Refuse", "Warn"] = "Refuse"
+    """What is done about a database with newer versions than the source has, as when an
+    application was rolled back: refuse the run, or take the database for migrated."""
 
     active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = 86400
     """How long a Job may run before it is ended; its open transaction is then undone."""
@@ -193,7 +231,32 @@ class Execution(ApiModel):
     login, missing Secret) is tried again without a limit, at most five minutes apart."""
 
 
-LintRuleLevel = Literal["Off", "Report", "Refuse"]
+class Rollback(ApiModel):
+    """What becomes of the data that a rollback loses: tables, columns, rows."""
+
+    keep_data: bool = True
+    """Try each rollback first, and keep in the database (table rollback_data_log) what it loses."""
+
+    keep_limit: Annotated[
+        str,
+        StringConstraints(max_length=11),
+        _matching(SIZE, "a size is written like 512Ki, 256Mi or 2Gi"),
+    ] = "256Mi"
+    """Refuse a rollback file that loses more than this, as stored on disk."""
+
+    backup_covers: (
+        Annotated[
+            str,
+            StringConstraints(min_length=1, max_length=200),
+            _matching(r"[^ ]", "name the backup: it is written down"),
+        ]
+        | None
+    ) = None
+    """Name of a backup that has what is lost: above keepLimit it is then lost without being kept.
+    The name is recorded with each such loss. Take it away when the rollback is done."""
+
+
+LintRuleLevel = Literal["Ignore", "Report", "Refuse"]
 
 
 class Lint(ApiModel):
@@ -201,8 +264,7 @@ class Lint(ApiModel):
 
     level: LintRuleLevel = "Report"
     """Refuse stops a run before anything is touched when a finding's own rule is to refuse; Report
-    only tells findings, in the status and by an Event; "Off" looks for none. Write it in quotes:
-    YAML takes a bare Off for false."""
+    only tells findings, in the status and by an Event; Ignore looks for none."""
 
     rules: Annotated[dict[str, LintRuleLevel], Field(max_length=100)] = {}
     """Levels of single rules of squawk, by name such as ban-drop-column, over the runner's own.
@@ -312,6 +374,9 @@ class DatabaseMigrationSpec(ApiModel):
     execution: Execution = Execution()
     """How a run behaves: timeouts and retries."""
 
+    rollback: Rollback = Rollback()
+    """What becomes of the data that a rollback loses."""
+
     lint: Lint = Lint()
     """What comes of what the linter finds in pending files."""
 
@@ -332,11 +397,11 @@ class DatabaseMigrationSpec(ApiModel):
         str,
         StringConstraints(max_length=32),
         _matching(
-            r"^(off|([0-9]+(\.[0-9]+)?(s|m|h))+)$", "an interval is off, or like 30m, 1h or 24h"
+            r"^(never|([0-9]+(\.[0-9]+)?(s|m|h))+)$", "an interval is never, or like 30m, 1h or 24h"
         ),
     ] = "1h"
     """How often a short status Job asks the database where it stands, so that a restored database
-    does not keep yesterday's version in the status; `off` for never."""
+    does not keep yesterday's version in the status; or `never`."""
 
     job_template: JobTemplate = JobTemplate()
     """What the Job's pod gets beside what the operator decides."""

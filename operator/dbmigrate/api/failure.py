@@ -16,6 +16,9 @@ from dbmigrate.errors import (
     UsageError,
 )
 
+TRANSIENT_CODES = frozenset({"IndexBeingBuilt", "LockLost"})
+"""Refusals because of what another session does, which ends by itself."""
+
 
 def failure_of(error: DbmigrateError, *, touched: bool) -> Failure:
     """What a result says of an error."""
@@ -28,7 +31,8 @@ def failure_of(error: DbmigrateError, *, touched: bool) -> Failure:
         line=where.line,
         column=where.column,
         excerpt=where.excerpt,
-        transient=isinstance(error, UnreachableError | LockNotObtainedError),
+        transient=isinstance(error, UnreachableError | LockNotObtainedError)
+        or error.error_code in TRANSIENT_CODES,
         touched=touched,
     )
     if not isinstance(error, MigrationFailedError):

@@ -573,7 +573,7 @@ def _shorter_and_shorter(result: RunResult) -> Iterator[RunResult]:
         result,
         history=(),
         pending_versions=(),
-        repeatables_due=(),
+        repeatables_due=result.repeatables_due[:1],
         lint=_brief_lint(result.lint, 10, 200),
         truncated=True,
     )

@@ -83,6 +83,26 @@ class FailureStatus(ApiModel):
     and then refused does not count."""
 
 
+class UnfinishedStatus(ApiModel):
+    """A file that runs by statement, was begun, and is not finished."""
+
+    file: Annotated[str, StringConstraints(max_length=255)]
+    """The file."""
+    version: Annotated[str, StringConstraints(max_length=64)] | None = None
+    """Its version; a repeatable file has none."""
+    direction: Annotated[str, StringConstraints(max_length=16)]
+    """forward, rollback or repeatable."""
+    statements_done: int
+    """How many of its statements are done, and stay."""
+    statement_in_doubt: int | None = None
+    """Number of the statement of which nobody knows yet whether it has taken effect, from 1. The
+    next run looks; where nothing can tell, it fails with StatementInDoubt."""
+    statement: Annotated[str, StringConstraints(max_length=200)] | None = None
+    """The beginning of that statement."""
+    applied_by: Annotated[str, StringConstraints(max_length=255)] | None = None
+    """Who began it."""
+
+
 class BlockerStatus(ApiModel):
     """A session, or a prepared transaction, that the running Job waits for."""
 
@@ -286,6 +306,8 @@ class DatabaseMigrationStatus(ApiModel):
     """When a failed run is tried again by itself."""
     failure: FailureStatus | None = None
     """Why the last run did not succeed."""
+    unfinished: UnfinishedStatus | None = None
+    """A file that is applied in part: nothing else runs on the database until it is finished."""
     migrations: Annotated[tuple[MigrationStatus, ...], Field(max_length=50)] = ()
     """The newest migrations that the database has, oldest first; the table schema_migrations has
     them all."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from dbmigrate.api import names
-from dbmigrate.api.databasemigration import DatabaseMigrationSpec, JobTemplate, Lint
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec, Execution, JobTemplate
 from dbmigrate.api.names import Action
 from dbmigrate.controller.decision import EventNote, JobPlan
 from dbmigrate.controller.settings import Settings
@@ -32,6 +32,9 @@ _PODINFO = "/podinfo"
 _TERMINATION = "/dev/termination-log"
 _COMMANDS = {Action.STATUS: "status", Action.CHECK: "check"}
 _LABEL_LENGTH = 63
+_BYTES = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+_LEVELS = {"Ignore": "off", "Report": "report", "Refuse": "refuse"}
+"""The linter's levels as the command line has them: a bare ``Off`` is false in YAML."""
 
 
 def api_version() -> str:
@@ -239,7 +242,7 @@ def _arguments(owner: Owner, spec: DatabaseMigrationSpec, plan: JobPlan) -> list
         _TERMINATION,
     ]
     if plan.action is Action.MIGRATE:
-        arguments += _lint(spec.lint)
+        arguments += [*_rules(spec.execution), *_keeping(spec), *_lint(spec)]
     if spec.execution.transaction == "All":
         arguments += ["--transaction", "all"]
     if spec.source.revision is not None:
@@ -253,10 +256,36 @@ def _migrate(spec: DatabaseMigrationSpec) -> list[str]:
     return ["up"] if spec.target_version == "latest" else ["to", spec.target_version]
 
 
-def _lint(lint: Lint) -> list[str]:
-    arguments = ["--lint-level", lint.level.lower()]
+def _rules(execution: Execution) -> list[str]:
+    arguments = [
+        "--out-of-order",
+        execution.out_of_order.lower(),
+        "--database-ahead",
+        execution.database_ahead.lower(),
+    ]
+    for name, value in sorted(execution.settings.items()):
+        # In a container's arguments $(NAME) is a variable, and $$ the character itself.
+        arguments += ["--set", f"{name}={value}".replace("$", "$$")]
+    return arguments
+
+
+def _keeping(spec: DatabaseMigrationSpec) -> list[str]:
+    """What becomes of data that are lost; `up` loses none."""
+    if spec.target_version == "latest":
+        return []
+    rollback = spec.rollback
+    limit = int(rollback.keep_limit[:-2]) * _BYTES[rollback.keep_limit[-2:]]
+    arguments = ["--keep-data", "on" if rollback.keep_data else "off", "--keep-limit", str(limit)]
+    if rollback.backup_covers is not None:
+        arguments += ["--backup-covers", rollback.backup_covers.replace("$", "$$")]
+    return arguments
+
+
+def _lint(spec: DatabaseMigrationSpec) -> list[str]:
+    lint = spec.lint
+    arguments = ["--lint-level", _LEVELS[lint.level]]
     if lint.rules:
-        levels = (f"{rule}={level.lower()}" for rule, level in sorted(lint.rules.items()))
+        levels = (f"{rule}={_LEVELS[level]}" for rule, level in sorted(lint.rules.items()))
         arguments += ["--lint-rules", ",".join(levels)]
     return arguments
 

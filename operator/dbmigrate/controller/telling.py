@@ -46,7 +46,7 @@ def told_progress(  # noqa: PLR0911 -- one for each kind of line
         return replace(now, direction=_direction(plan), waiting="", status=_free(now.status))
     if event == EventName.MIGRATION_STARTED:
         status = ProgressStatus(
-            version=_text(data, "version", _MESSAGE),
+            version=_text(data, "version", _MESSAGE) or None,
             file=_text(data, "file", _MESSAGE),
             number=_number(data, "number"),
             of=_number(data, "of"),

@@ -73,7 +73,7 @@ SPECS = st.sampled_from(
         spec(suspend=True),
         spec(targetVersion="1.0.0"),
         spec(targetVersion="0"),
-        spec(integrityChecks=[CHECK], verifyInterval="off"),
+        spec(integrityChecks=[CHECK], verifyInterval="never"),
         spec(execution={"retryLimit": 0}),
         None,
     ]

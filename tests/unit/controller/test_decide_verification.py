@@ -56,7 +56,7 @@ class TestStatusJob:
 
     def test_off_is_off(self):
         """Nobody is asked when the interval is off."""
-        assert decide(later(settled(spec=spec(verifyInterval="off")), days=30)).create is None
+        assert decide(later(settled(spec=spec(verifyInterval="never")), days=30)).create is None
 
     def test_answer_renews_verified_at(self):
         """And nothing else of what is told."""

@@ -41,6 +41,7 @@ COMMON = [
     *("--statement-timeout", "0s", "--stop-file", "/podinfo/stop"),
     *("--termination-message", "/dev/termination-log"),
 ]
+RULES = ["--out-of-order", "refuse", "--database-ahead", "refuse"]
 LINT = ["--lint-level", "report"]
 
 
@@ -119,6 +120,7 @@ def test_whole_job():
                                 *("--output", "json", "up"),
                                 *("--source", "/source/0", "--source", "/source/1"),
                                 *COMMON,
+                                *RULES,
                                 *LINT,
                             ],
                             "resources": {"limits": {}},
@@ -225,7 +227,7 @@ def test_checks_are_given_as_the_file_that_the_runner_reads():
 
 def test_the_linter_is_told_what_the_resource_says():
     """Only where something is applied; rules in an order that does not change."""
-    wanted = {"level": "Refuse", "rules": {"renaming-column": "Off", "ban-drop-view": "Report"}}
+    wanted = {"level": "Refuse", "rules": {"renaming-column": "Ignore", "ban-drop-view": "Report"}}
     assert arguments(lint=wanted)[-4:] == [
         *("--lint-level", "refuse"),
         *("--lint-rules", "ban-drop-view=report,renaming-column=off"),
@@ -233,6 +235,41 @@ def test_the_linter_is_told_what_the_resource_says():
     for action in (Action.STATUS, Action.CHECK):
         plan = JobPlan(**{**_fields(PLAN), "action": action})
         assert "--lint-level" not in arguments(plan, lint=wanted)
+
+
+def test_settings_and_rules_are_told_to_a_migrating_run_alone():
+    """Settings in the order of their names; `$` is no variable of the container's."""
+    execution = {
+        "settings": {"work_mem": "64MB", "app.price": "$(HOME) $1"},
+        "outOfOrder": "Warn",
+        "databaseAhead": "Warn",
+    }
+    assert arguments(execution=execution)[-10:-2] == [
+        *("--out-of-order", "warn", "--database-ahead", "warn"),
+        *("--set", "app.price=$$(HOME) $$1", "--set", "work_mem=64MB"),
+    ]
+    plan = JobPlan(**{**_fields(PLAN), "action": Action.STATUS})
+    assert not {"--set", "--out-of-order"} & set(arguments(plan, execution=execution))
+
+
+def test_what_a_rollback_loses_is_kept_as_the_resource_says():
+    """Only where the way may lead back: `up` does not take these options."""
+    to = arguments(targetVersion="1.0.0")
+    assert to[-6:-2] == ["--keep-data", "on", "--keep-limit", str(256 << 20)]
+    rollback = {"keepData": False, "keepLimit": "2Gi", "backupCovers": "base-$1"}
+    to = arguments(targetVersion="1.0.0", rollback=rollback)
+    assert to[-8:-2] == [
+        *("--keep-data", "off", "--keep-limit", str(2 << 30), "--backup-covers", "base-$$1"),
+    ]
+    assert "--keep-data" not in arguments(rollback=rollback)
+
+
+def test_inline_files_may_stand_in_folders():
+    """A mounted annotation's path may have one."""
+    inline = {"v1.0.0_a.sql": "select 1;\n", "repeatable/views.sql": "select 2;"}
+    made = manifests.job(OWNER, spec(source={"inline": inline}), PLAN, SETTINGS)
+    items = made["spec"]["template"]["spec"]["volumes"][0]["downwardAPI"]["items"]
+    assert [each["path"] for each in items] == ["v1.0.0_a.sql", "repeatable/views.sql"]
 
 
 def test_commands():

@@ -19,6 +19,7 @@ from dbmigrate.api.report import (
     IntegrityReport,
     MigrationRecord,
     RunResult,
+    UnfinishedFile,
 )
 from dbmigrate.api.status import (
     DatabaseMigrationStatus,
@@ -28,7 +29,9 @@ from dbmigrate.api.status import (
     LintFindingStatus,
     LintStatus,
     MigrationStatus,
+    UnfinishedStatus,
 )
+from dbmigrate.controller.decide.advice import advice
 from dbmigrate.controller.manifests import SOURCE_MOUNT
 
 MESSAGE_LIMIT = 1024
@@ -54,6 +57,7 @@ def known_facts(status: DatabaseMigrationStatus, result: RunResult) -> DatabaseM
         "current_version": result.current_version or EMPTY_DATABASE,
         "pending": result.pending,
         "verified_at": result.finished_at,
+        "unfinished": _unfinished(result.unfinished),
         "migrations": _migrations(status, result),
         "migrations_total": result.history_total,
     }
@@ -70,7 +74,7 @@ def _migrations(status: DatabaseMigrationStatus, result: RunResult) -> tuple[Mig
     for record in result.applied:
         if record.type is Direction.ROLLBACK:
             known.pop(record.version, None)
-        else:
+        elif record.type is Direction.FORWARD:
             known[record.version] = _migration(record)
     return tuple(known.values())[-_MIGRATIONS:]
 
@@ -88,12 +92,26 @@ def _migration(record: MigrationRecord) -> MigrationStatus:
     )
 
 
+def _unfinished(file: UnfinishedFile | None) -> UnfinishedStatus | None:
+    if file is None:
+        return None
+    return UnfinishedStatus(
+        file=cut(file.file, 255),
+        version=cut(file.version, 64) or None,
+        direction=file.direction.value,
+        statements_done=file.statements_done,
+        statement_in_doubt=file.statement_in_doubt or None,
+        statement=cut(file.statement, 200) or None,
+        applied_by=cut(file.applied_by, 255) or None,
+    )
+
+
 def failure_status(failure: Failure) -> FailureStatus:
     """A failure within the status's bounds; what is empty is left out."""
     return FailureStatus(
         code=failure.code,
         message=cut(_as_the_user_named_it(failure.message)),
-        hint=cut(failure.hint, _DETAIL_LIMIT) or None,
+        hint=cut(advice(failure), _DETAIL_LIMIT) or None,
         version=failure.version or None,
         file=cut(_as_the_user_named_it(failure.file), 255) or None,
         line=failure.line or None,
@@ -105,6 +123,16 @@ def failure_status(failure: Failure) -> FailureStatus:
         transient=failure.transient,
         touched=failure.touched,
     )
+
+
+def placed(failure: FailureStatus) -> str:
+    """The failure's message behind its file and line, which are said once."""
+    if not failure.file or not failure.line:
+        return failure.message
+    place = f"{failure.file}:{failure.line}"
+    if failure.message.startswith(place):
+        return failure.message
+    return f"{place}: {failure.message.removeprefix(f'{failure.file}: ')}"
 
 
 def _as_the_user_named_it(text: str) -> str:

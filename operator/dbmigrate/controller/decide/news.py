@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dbmigrate.api.names import Reason
-from dbmigrate.api.report import Direction, RunResult
+from dbmigrate.api.report import Direction, KeptData, RunResult
 from dbmigrate.api.status import (
     DatabaseMigrationStatus,
     FailureStatus,
@@ -15,7 +17,7 @@ from dbmigrate.api.status import (
 from dbmigrate.controller.decide import facts
 from dbmigrate.controller.decision import EventNote, EventType
 
-_SHOWN_VERSIONS = 10
+_SHOWN = 10
 
 
 def of_migration(
@@ -35,25 +37,57 @@ def of_migration(
     notes = []
     if result is not None and result.applied:
         notes.append(_applied(run, result))
+    if result is not None and result.kept:
+        notes += _kept(run, result)
     # The same fault again, attempt after attempt, is no news.
     repeated = run.attempt > 1 and before is not None and failure and before.code == failure.code
     if failure is not None and not repeated:
-        place = f"{failure.file}:{failure.line}: " if failure.file and failure.line else ""
-        message = facts.cut(place + failure.message)
+        message = facts.cut(facts.placed(failure))
         notes.append(EventNote(EventType.WARNING, failure.code, message, run.job))
     return notes
 
 
 def _applied(run: RunStatus, result: RunResult) -> EventNote:
     back = result.applied[0].type is Direction.ROLLBACK
-    versions = [record.version for record in result.applied]
-    shown = ", ".join(versions[:_SHOWN_VERSIONS])
-    if len(versions) > _SHOWN_VERSIONS:
-        shown += f" and {len(versions) - _SHOWN_VERSIONS} more"
+    shown = _some([record.version or record.file for record in result.applied])
     reason, what = ("RolledBack", "rolled back") if back else ("Migrated", "applied")
     current = result.current_version or facts.EMPTY_DATABASE
     message = f"{what} {shown}; the database is at {current}"
     return EventNote(EventType.NORMAL, reason, message, run.job)
+
+
+def _kept(run: RunStatus, result: RunResult) -> list[EventNote]:
+    """What rollbacks lose: kept in the database, or lost because a backup is said to have it."""
+    notes = []
+    if kept := [each for each in result.kept if not each.covered_by]:
+        versions = ", ".join(dict.fromkeys(each.version for each in kept))
+        message = (
+            f"the database keeps what the rollback removed: {_some(map(_what, kept))}; "
+            f"`dbmigrate kept restore` puts it back ({versions})"
+        )
+        notes.append(EventNote(EventType.NORMAL, "DataKept", facts.cut(message), run.job))
+    if lost := [each for each in result.kept if each.covered_by]:
+        backups = ", ".join(dict.fromkeys(each.covered_by for each in lost))
+        message = (
+            f"the rollback removed, without keeping it: {_some(map(_what, lost))}; the backup "
+            f"{backups} is said to have it"
+        )
+        notes.append(EventNote(EventType.WARNING, "DataNotKept", facts.cut(message), run.job))
+    return notes
+
+
+def _what(kept: KeptData) -> str:
+    if kept.kind == "largeObjects":
+        return "large objects"
+    columns = f" ({', '.join(kept.columns)})" if kept.columns else ""
+    rows = "1 row" if kept.rows == 1 else f"{kept.rows} rows"
+    return f"{kept.kind} of {kept.schema}.{kept.table}{columns}, {rows}"
+
+
+def _some(names: Iterable[str]) -> str:
+    every = list(names)
+    more = len(every) - _SHOWN
+    return ", ".join(every[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def of_integrity(before: IntegrityStatus | None, now: IntegrityStatus, job: str) -> list[EventNote]:

@@ -20,7 +20,7 @@ def verdict(run: RunStatus, target: str, source: SourceView, result: RunResult) 
     if run.outcome == LOST:
         proved = is_proved(target, source, result)
         return (Outcome.SUCCEEDED if proved else Outcome.INTERRUPTED).value
-    if run.outcome == Outcome.SUCCEEDED and has_lost(target, result):
+    if run.outcome == Outcome.SUCCEEDED and has_lost(target, source, result):
         return OUTDATED
     return run.outcome or LOST
 
@@ -28,6 +28,8 @@ def verdict(run: RunStatus, target: str, source: SourceView, result: RunResult) 
 def is_proved(target: str, source: SourceView, result: RunResult) -> bool:
     """The database is where this source and target want it, file by file."""
     if result.outcome is not Outcome.SUCCEEDED or not result.database_known or result.truncated:
+        return False
+    if result.unfinished is not None or _waits(target, source, result):
         return False
     current = result.current_version or EMPTY_DATABASE
     if target == LATEST:
@@ -41,8 +43,16 @@ def is_proved(target: str, source: SourceView, result: RunResult) -> bool:
     )
 
 
-def has_lost(target: str, result: RunResult) -> bool:
+def has_lost(target: str, source: SourceView, result: RunResult) -> bool:
     """The database is no longer where a succeeded run left it."""
+    if _waits(target, source, result):
+        return True
     if target == LATEST:
         return result.pending > 0
     return (result.current_version or EMPTY_DATABASE) != target.removeprefix("v")
+
+
+def _waits(target: str, source: SourceView, result: RunResult) -> bool:
+    """Repeatable files wait that a run would have run: they do with a target below the newest."""
+    is_newest = source.latest is None or target.removeprefix("v") == str(source.latest)
+    return (target == LATEST or is_newest) and bool(result.repeatables_due)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from dbmigrate.api.databasemigration import DatabaseMigrationSpec
@@ -15,7 +16,7 @@ from dbmigrate.controller.decide.conditions import (
     stalled,
     with_next_step,
 )
-from dbmigrate.controller.decide.facts import EMPTY_DATABASE, cut
+from dbmigrate.controller.decide.facts import EMPTY_DATABASE, MESSAGE_LIMIT, cut, placed
 from dbmigrate.controller.decide.jobs import is_current, run_of
 from dbmigrate.controller.decide.recovery import LATEST
 from dbmigrate.controller.decide.retry import LOST, is_exhausted
@@ -37,6 +38,8 @@ def assemble(
 ) -> DatabaseMigrationStatus:
     """The whole status to be written, from the booked one."""
     standing = _standing(observation, spec, status, source, work)
+    if not standing.ready:
+        standing = replace(standing, message=_with_unfinished(standing.message, status))
     later = format_time(work.again_at) if work.kind is Kind.LATER and work.again_at else None
     status = status.model_copy(
         update={
@@ -58,6 +61,17 @@ def assemble(
         has_checks=bool(spec.integrity_checks),
     )
     return status.model_copy(update={"conditions": conditions})
+
+
+def _with_unfinished(message: str, status: DatabaseMigrationStatus) -> str:
+    """The message, and that a file is applied in part: whoever reads on must know it."""
+    part = status.unfinished
+    if part is None:
+        return message
+    told = f"{part.file} is applied in part, {part.statements_done} of its statements"
+    if part.statement_in_doubt:
+        told += f", and statement {part.statement_in_doubt} is in doubt"
+    return f"{cut(message, MESSAGE_LIMIT - len(told) - 3)} ({told})"
 
 
 def _target(spec: DatabaseMigrationSpec, source: SourceView) -> str:
@@ -218,7 +232,7 @@ def _pod_waits(job: JobView, spec: DatabaseMigrationSpec, now: datetime) -> str:
 def _later(status: DatabaseMigrationStatus, work: Work) -> Standing:
     failure = status.failure
     reason = failure.code if failure else Reason.RETRYING
-    text = failure.message if failure else "the last attempt did not finish"
+    text = placed(failure) if failure else "the last attempt did not finish"
     at = f"; tried again at {format_time(work.again_at)}" if work.again_at else ""
     return in_progress(Phase.PENDING, reason, with_next_step(reason, cut(text, 600) + at))
 
@@ -238,12 +252,7 @@ def _settled(
         where = "has no migration applied" if current == EMPTY_DATABASE else f"is at {current}"
         return Standing(Phase.SUCCEEDED, Reason.UP_TO_DATE, f"the database {where}", ready=True)
     code = failure.code if failure else str(last.outcome)
-    place = ""
-    if failure and failure.file and failure.line:
-        place = f"{failure.file}:{failure.line}: "
-        if failure.message.startswith(failure.file):
-            place = ""
-    text = place + (failure.message if failure else f"the last run ended as {last.outcome}")
+    text = placed(failure) if failure else f"the last run ended as {last.outcome}"
     if is_exhausted(last, failure, spec.execution.retry_limit):
         text = f"{cut(text, 600)}; tried {last.attempt} times"
         message = with_next_step(Reason.RETRIES_EXHAUSTED, text)

@@ -25,7 +25,7 @@ from dbmigrate.controller.decision import JobPlan, StopPod
 from dbmigrate.controller.observation import JobView, Observation
 from dbmigrate.controller.timestamps import parse_duration, parse_time
 
-OFF = "off"
+NEVER = "never"
 
 POD_PATIENCE = timedelta(seconds=10)
 """How long a pod may be on its way. A Job that has none by then is refused its pod (a quota, an
@@ -218,7 +218,7 @@ def _verification_due(
     spec: DatabaseMigrationSpec, status: DatabaseMigrationStatus
 ) -> datetime | None:
     verified = parse_time(status.verified_at)
-    if spec.verify_interval == OFF or verified is None:
+    if spec.verify_interval == NEVER or verified is None:
         return None
     # A pod every few seconds is nobody's wish.
     return verified + max(parse_duration(spec.verify_interval), timedelta(seconds=10))

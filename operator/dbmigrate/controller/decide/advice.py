@@ -1,0 +1,38 @@
+"""A runner's advice as it is followed in a cluster: by fields and annotations, not by options."""
+
+from __future__ import annotations
+
+import re
+
+from dbmigrate.api.names import ANNOTATION_RETRY
+from dbmigrate.api.report import Failure
+
+_FIELDS = {
+    "--backup-covers NAME": "spec.rollback.backupCovers",
+    "--keep-limit": "spec.rollback.keepLimit",
+    "--keep-data off": "spec.rollback.keepData: false",
+    "--out-of-order warn": "spec.execution.outOfOrder: Warn",
+    "--database-ahead warn": "spec.execution.databaseAhead: Warn",
+    "without --transaction all": "with spec.execution.transaction: File",
+    "--wait-lock": "spec.execution.advisoryLockTimeout",
+    "--lock-timeout": "spec.execution.lockTimeout",
+    "--lock-retry-timeout": "spec.execution.lockRetryTimeout",
+    "--lock-retries": "spec.execution.lockRetries",
+    "--statement-timeout": "spec.execution.statementTimeout",
+}
+"""What stands for an option of the command line in a manifest."""
+_OPTION = re.compile("|".join(re.escape(each) for each in sorted(_FIELDS, reverse=True)))
+_BY_HAND = re.compile(r"`dbmigrate [a-z]|\brun (?:it )?again\b")
+_AFTERWARDS = f"; then set the annotation {ANNOTATION_RETRY} to a new value"
+
+
+def advice(failure: Failure) -> str:
+    """What to do next about a failure; empty when the runner says nothing.
+
+    What is mended in the database itself is seen by nobody in the cluster: there the advice ends
+    with how to run again.
+    """
+    text = _OPTION.sub(lambda found: _FIELDS[found[0]], failure.hint)
+    if text and not failure.transient and _BY_HAND.search(text):
+        return text.rstrip(".") + _AFTERWARDS
+    return text
