@@ -105,7 +105,8 @@ class Ledger:
                     case when $8 = 'done' then pg_catalog.clock_timestamp() end)
                 on conflict (migration_type, (coalesce(version, filename)), number)
                     where closed_at is null
-                do update set state = excluded.state, facts = coalesce(excluded.facts, e.facts),
+                do update set state = excluded.state, filename = excluded.filename,
+                    facts = coalesce(excluded.facts, e.facts),
                     checksum = excluded.checksum, statement = excluded.statement,
                     file_checksum = excluded.file_checksum, done_at = excluded.done_at,
                     applied_by = excluded.applied_by, process_id = excluded.process_id
@@ -143,14 +144,14 @@ def read_unfinished(session: Session, found: Bookkeeping) -> UnfinishedFile | No
     if found.version < STEP:
         return None
     query = sql.SQL("""
-        select version, filename, migration_type,
+        select version, (pg_catalog.array_agg(filename order by id desc))[1], migration_type,
             count(*) filter (where state = 'done')::int,
             min(number) filter (where state = 'begun'),
             coalesce((pg_catalog.array_agg(statement) filter (where state = 'begun'))[1], ''),
             max(applied_by)
         from {}
         where closed_at is null
-        group by version, filename, migration_type
+        group by version, migration_type, case when version is null then filename end
         order by max(id) desc
         limit 1
     """).format(found.table(TABLE))

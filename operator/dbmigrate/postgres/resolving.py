@@ -39,18 +39,21 @@ class Decision(enum.StrEnum):
 _CHANGES: Final[Mapping[Decision, LiteralString]] = {
     Decision.DONE: """
         update {} set state = 'done', done_at = pg_catalog.clock_timestamp()
-        where closed_at is null and migration_type = %(kind)s and filename = %(file)s
+        where closed_at is null and migration_type = %(kind)s
+            and coalesce(version, filename) = %(key)s
             and number = %(number)s
     """,
     Decision.AGAIN: """
         delete from {}
-        where closed_at is null and migration_type = %(kind)s and filename = %(file)s
+        where closed_at is null and migration_type = %(kind)s
+            and coalesce(version, filename) = %(key)s
             and number = %(number)s
     """,
     Decision.ABANDON: """
         update {} set closed_at = pg_catalog.clock_timestamp(), closed_as = 'abandoned',
             closed_by = %(by)s
-        where closed_at is null and migration_type = %(kind)s and filename = %(file)s
+        where closed_at is null and migration_type = %(kind)s
+            and coalesce(version, filename) = %(key)s
     """,
 }
 
@@ -87,6 +90,7 @@ def resolve(context: Context) -> None:
         values = {
             "kind": file.direction.value,
             "file": file.file,
+            "key": file.version or file.file,
             "number": file.statement_in_doubt,
             "by": work.applied_by,
         }
