@@ -14,6 +14,7 @@ from typing import Any, Final, LiteralString
 from psycopg import sql
 
 from dbmigrate.errors import RefusedError
+from dbmigrate.migrations.sql.tokens import tokens
 from dbmigrate.postgres.session import Session
 from dbmigrate.postgres.targets import Action, Target
 
@@ -33,7 +34,10 @@ _TABLESPACE: Final = """
 """
 _SUBSCRIPTION: Final = """
     select exists (
-        select from pg_catalog.pg_subscription where subname operator(pg_catalog.=) %s
+        select from pg_catalog.pg_subscription as s
+        join pg_catalog.pg_database as d on d.oid operator(pg_catalog.=) s.subdbid
+        where s.subname operator(pg_catalog.=) %s
+            and d.datname operator(pg_catalog.=) pg_catalog.current_database()
     )
 """
 _EXISTS: Final[Mapping[Action, LiteralString]] = {
@@ -62,8 +66,13 @@ def facts_before(session: Session, target: Target) -> Facts:
         table, indexes = session.query(query, [target.table])[0]
         return {"table": table, "indexes": indexes}
     if target.action is Action.DROP_INDEX:
-        query = "select pg_catalog.to_regclass(%s)::pg_catalog.oid"
-        return {"index": session.query(query, [target.name])[0][0]}
+        query = """
+            select c.oid, n.nspname, c.relname from pg_catalog.pg_class as c
+            join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
+            where c.oid operator(pg_catalog.=) pg_catalog.to_regclass(%s)
+        """
+        rows = session.query(query, [target.name])
+        return {"index": rows[0][0], "name": rows[0][1:]} if rows else {"index": None}
     if target.action is Action.REINDEX:
         return {"invalid": [index for index, *_ in _invalid(session)]}
     if target.action is Action.DETACH:
@@ -108,14 +117,39 @@ def has_run(session: Session, target: Target, facts: Facts, execute: Execute) ->
     return False if target.action is Action.REPEATABLE else None
 
 
-def _index_is_gone(session: Session, facts: Facts) -> bool:
+def _is_there(session: Session, oid: int) -> bool:
     query = "select exists (select from pg_catalog.pg_class where oid = %s)"
-    return facts.get("index") is not None and not session.query(query, [facts["index"]])[0][0]
+    return bool(session.query(query, [oid])[0][0])
 
 
-def _index_was_created(session: Session, target: Target, facts: Facts, execute: Execute) -> bool:
+def _index_is_gone(session: Session, facts: Facts) -> bool | None:
+    if facts.get("index") is None or _is_there(session, facts["index"]):
+        return False
+    # A dump that was restored has the index under another OID: then nothing was dropped.
     query = """
-        select i.indexrelid, n.nspname, c.relname, i.indisvalid
+        select exists (
+            select from pg_catalog.pg_class as c
+            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+            where array[n.nspname, c.relname]::text[] = %s::text[]
+        )
+    """
+    return None if session.query(query, [facts.get("name")])[0][0] else True
+
+
+def _is_described(definition: str, target: Target) -> bool:
+    """Whether an index that the server has named is the one that the statement describes."""
+    words = list(tokens(definition))
+    return (words[1] == "unique") is target.is_unique and (
+        tuple(words[words.index("(") :]) == target.rest
+    )
+
+
+def _index_was_created(
+    session: Session, target: Target, facts: Facts, execute: Execute
+) -> bool | None:
+    query = """
+        select i.indexrelid, n.nspname, c.relname, i.indisvalid,
+            pg_catalog.pg_get_indexdef(i.indexrelid)
         from pg_catalog.pg_index as i
         join pg_catalog.pg_class as c on c.oid = i.indexrelid
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -125,11 +159,16 @@ def _index_was_created(session: Session, target: Target, facts: Facts, execute: 
     name = target.bare_name
     rows = session.query(query, [facts.get("table"), facts.get("indexes", []), name, name])
     valid = [row for row in rows if row[3]]
-    for index, schema, found, is_valid in rows:
+    for index, schema, found, is_valid, _ in rows:
         if not is_valid:
             _require_idle(session, index, found)
             execute(sql.SQL("drop index concurrently {}").format(sql.Identifier(schema, found)))
-    return bool(valid)
+    if target.name or not valid:
+        return bool(valid)
+    # The server has chosen the name, and others may have made indexes there since.
+    if any(_is_described(row[4], target) for row in valid):
+        return True
+    return None if len(valid) == len(rows) else False
 
 
 def _require_idle(session: Session, index: int, name: str) -> None:
@@ -173,7 +212,7 @@ def _drop_leftovers(session: Session, facts: Facts, execute: Execute) -> None:
             execute(sql.SQL("drop index concurrently {}").format(sql.Identifier(schema, name)))
 
 
-def _was_detached(session: Session, facts: Facts, execute: Execute) -> bool:
+def _was_detached(session: Session, facts: Facts, execute: Execute) -> bool | None:
     query = """
         select i.inhdetachpending, pn.nspname, p.relname, cn.nspname, c.relname
         from pg_catalog.pg_inherits as i
@@ -187,7 +226,9 @@ def _was_detached(session: Session, facts: Facts, execute: Execute) -> bool:
         return False
     rows = session.query(query, [facts["parent"], facts["partition"]])
     if not rows:
-        return True
+        # In a dump that was restored they have other OIDs, and are what they were.
+        is_known = _is_there(session, facts["parent"]) and _is_there(session, facts["partition"])
+        return True if is_known else None
     is_pending, *names = rows[0]
     if not is_pending:
         return False

@@ -28,8 +28,14 @@ class Action(enum.Enum):
     DROP_SUBSCRIPTION = "drop subscription"
     REPEATABLE = "repeatable"
     """Whether it has run does not matter: it may run again (VACUUM, ALTER SYSTEM, CLUSTER)."""
+    COMMITS = "commits by itself"
+    """A procedure or DO block: what it did before its last COMMIT stays, even when it fails."""
     UNKNOWN = "unknown"
     """Nothing tells afterwards whether it has run, and twice may be once too often."""
+
+
+_SMALL = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+"""The server folds ASCII letters alone; `tokens` leaves a word with others as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,10 @@ class Target:
     """The index's or partition's table, as written."""
     is_conditional: bool = False
     """IF EXISTS, IF NOT EXISTS."""
+    is_unique: bool = False
+    """CREATE UNIQUE INDEX."""
+    rest: tuple[str, ...] = ()
+    """Of CREATE INDEX, the tokens from the columns' parenthesis on."""
 
     @property
     def bare_name(self) -> str:
@@ -50,7 +60,7 @@ class Target:
         name = self.name
         if name.startswith('"'):
             return name[1:-1].replace('""', '"')
-        return name
+        return name.translate(_SMALL)
 
 
 _PLAIN = {
@@ -73,7 +83,7 @@ def target_of(statement: Statement) -> Target:  # noqa: PLR0911 -- a table, one 
     words = list(tokens(statement.text))
     verb, what = words[0], words[1] if len(words) > 1 else ""
     if verb == "create" and "index" in words[1:3]:
-        return _create_index(words[words.index("index") + 1 :])
+        return _create_index(words[words.index("index") + 1 :], is_unique=what == "unique")
     if verb == "drop" and what == "index":
         rest, is_conditional = _skip(words[2:], "concurrently", ("if", "exists"))
         return Target(Action.DROP_INDEX, name=_name(rest)[0], is_conditional=is_conditional)
@@ -92,13 +102,15 @@ def target_of(statement: Statement) -> Target:  # noqa: PLR0911 -- a table, one 
     return Target(Action.UNKNOWN)
 
 
-def _create_index(words: list[str]) -> Target:
+def _create_index(words: list[str], *, is_unique: bool) -> Target:
     words, is_conditional = _skip(words, "concurrently", ("if", "not", "exists"))
     name = ""
     if words[:1] != ["on"]:
         name, words = _name(words)
     words, _ = _skip(words, "on", "only")
-    return Target(Action.CREATE_INDEX, name, _name(words)[0], is_conditional)
+    table, words = _name(words)
+    rest = tuple(words[words.index("(") :]) if "(" in words else ()
+    return Target(Action.CREATE_INDEX, name, table, is_conditional, is_unique, rest)
 
 
 def _skip(words: list[str], *parts: str | tuple[str, ...]) -> tuple[list[str], bool]:
