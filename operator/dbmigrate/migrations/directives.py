@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 
 from dbmigrate.migrations.parameters import ParameterRefusedError, check_parameter
 from dbmigrate.migrations.sql.refuse import refuse
+from dbmigrate.migrations.sql.split import RESTRICT
 from dbmigrate.migrations.sql.tokens import SPACE, UNTERMINATED, end_of_comment
 
 _LINE: Final = re.compile(r"--[ \t]*dbmigrate:(?P<body>[^\n\r]*)", re.IGNORECASE)
@@ -94,6 +95,9 @@ def _lines(head: str) -> Iterator[tuple[int, int, str]]:
     while at < len(head):
         if head[at] in SPACE or head[at] == ";":
             at += 1
+            continue
+        if restrict := RESTRICT.match(head, at):
+            at = restrict.end()
             continue
         if not head.startswith(("--", "/*"), at):
             return

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from dbmigrate.errors import DbmigrateError, Location, SourceError
 from dbmigrate.migrations.directives import Directives, TransactionMode, read_directives
-from dbmigrate.migrations.files import MigrationFile, SourceFile
+from dbmigrate.migrations.files import MigrationFile, RepeatableFile, SourceFile
 from dbmigrate.migrations.statements import Statement, Statements
 from dbmigrate.postgres.clearing import settings_of
 from dbmigrate.postgres.grammar import syntax_errors
@@ -87,7 +87,7 @@ def check_scripts(session: Session, scripts: Sequence[Script], *, together: bool
         SourceError: a file cannot be split into statements, its header is not valid
             (InvalidDirective), or the server's grammar does not accept a statement (SyntaxError).
     """
-    _check_settings(session, scripts)
+    _check_headers(session, scripts)
     every = list(_with_verifies(scripts))
     wrong = syntax_errors(
         session, ((script.file, each) for script in every for each in script.read())
@@ -119,9 +119,17 @@ def _with_verifies(scripts: Sequence[Script]) -> Iterator[Script]:
         yield from script.verifies
 
 
-def _check_settings(session: Session, scripts: Sequence[Script]) -> None:
+def _check_headers(session: Session, scripts: Sequence[Script]) -> None:
     """Let the server judge the parameters that files set for themselves."""
     for script in _with_verifies(scripts):
+        if script.directives.after and not isinstance(script.file, RepeatableFile):
+            where = Location(script.file.shown, script.directives.line)
+            raise SourceError(
+                f"{where}: after= in the header of a file that is not repeatable",
+                code="InvalidDirective",
+                hint="leave it out: migrations run in the order of their versions",
+                location=where,
+            )
         for name, value in script.directives.settings.items():
             requests = [Request("begin"), *settings_of({name: value}, is_local=True)]
             replies = list(session.run((*requests, Request("rollback"), SYNC)))

@@ -43,4 +43,5 @@ def verify(
         return Request("select")
 
     for script in scripts:
-        _Verification(session, script, nothing, watch, "", settings).ask()
+        own = {**settings, **script.directives.settings}
+        _Verification(session, script, nothing, watch, "", own).ask()

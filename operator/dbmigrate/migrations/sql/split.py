@@ -20,7 +20,7 @@ from dbmigrate.migrations.sql.text import position
 from dbmigrate.migrations.sql.window import IncompleteError, Readable, Window
 
 _BETWEEN: Final = re.compile(rf"(?:[{lex.SPACE};]++|--[^\n\r]*+)*+")
-_RESTRICT: Final = re.compile(r"\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t\r]*(?=\n|\Z)")
+RESTRICT: Final = re.compile(r"\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t\r]*(?=\n|\Z)")
 _REST_OF_LINE: Final = re.compile(r"[ \t\r\f\v;]*+(?:--[^\n]*+)?(?:\n|\Z)")
 _END_OF_DATA: Final = re.compile(r"\n\\\.\r?(?:(?=\n)|\Z)")
 _LEAD: Final = re.compile(
@@ -164,7 +164,7 @@ class _Splitter:
                 return start
             if script.startswith("/*", start):
                 start = self.scanner.comment(start)
-            elif restrict := _RESTRICT.match(script, start):
+            elif restrict := RESTRICT.match(script, start):
                 start = restrict.end()
             elif start == len(script) and not self.window.is_last:
                 raise IncompleteError
