@@ -9,7 +9,7 @@ from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.files import SourceFile
 from dbmigrate.postgres import lock
 from dbmigrate.postgres.clearing import COMMIT
-from dbmigrate.postgres.failures import DIVISION_BY_ZERO, lock_lost, statement_failed
+from dbmigrate.postgres.failures import DIVISION_BY_ZERO, UNDONE, lock_lost, statement_failed
 from dbmigrate.postgres.session import SYNC, Batch, ConnectionLostError, Reply, Request, Session
 
 LOCK: Final = Request(lock.TRY_IN_TRANSACTION)
@@ -36,6 +36,7 @@ def commit(  # noqa: PLR0913 -- the parts of one message
     proof: Request,
     rows: tuple[Request, ...],
     closing: tuple[Request, ...] = (),
+    advice: str = UNDONE,
 ) -> tuple[str, ...]:
     """Write the rows and commit; when each file was applied, by its row.
 
@@ -46,6 +47,7 @@ def commit(  # noqa: PLR0913 -- the parts of one message
         proof: divides by zero unless the history is the one that was there at the beginning.
         rows: each writes one row of the history.
         closing: what else belongs to the transaction.
+        advice: what is left, and what to do, when the server refuses.
 
     Raises:
         CommitInDoubtError: the answer did not come.
@@ -74,7 +76,7 @@ def commit(  # noqa: PLR0913 -- the parts of one message
             raise lock_lost(file)
         if error.sqlstate == DIVISION_BY_ZERO and errors[0].number == len(opening):
             raise _replaced(file)
-        raise statement_failed(file, None, error)
+        raise statement_failed(file, None, error, advice=advice)
     if last.tag != "COMMIT":
         raise transaction_ended(file)
     return tuple(applied_at)

@@ -15,14 +15,29 @@ from dbmigrate.postgres.session import ServerError
 LOCK_STATES: Final = frozenset({"55P03", "40P01"})
 """lock_not_available, deadlock_detected: the whole transaction may be tried again at once."""
 TRANSIENT_STATES: Final = LOCK_STATES | {"40001", "57P01", "57P02", "57P03", "53300"}
+CONNECTION_LOST: Final = "ConnectionLost"
 _CONNECTION_CLASS: Final = "08"
 DIVISION_BY_ZERO: Final = "22012"
 """What statements of our own fail with whose condition does not hold."""
-_UNVERIFIED: Final = (
+UNVERIFIED: Final = (
     "the migration has not done what it should, and is not applied: correct it, or its verification"
 )
-_KEEPS: Final = (
+UNDONE: Final = "correct the file; it was undone and left nothing behind"
+KEEPS: Final = (
     "the statements before it are done and stay: correct this one and run again, which goes on here"
+)
+"""The file runs by statement."""
+BLOCK_UNDONE: Final = (
+    "the file's own transaction was undone, and those before it are done and stay: correct this "
+    "one and run again, which goes on at its BEGIN"
+)
+ROW_MISSING: Final = (
+    "all statements of the file are done and stay, and only its history row is missing: run again"
+)
+UNVERIFIED_KEEPS: Final = (
+    "the migration runs by statement: its statements are done and stay, and it is not applied "
+    "before its verifications hold; correct the verification, or put what is missing behind the "
+    "file's last statement, and run again"
 )
 
 
@@ -40,7 +55,7 @@ def place(file: SourceFile, statement: Statement | None, character: int = 0) -> 
 
 
 def statement_failed(
-    file: SourceFile, statement: Statement | None, error: ServerError, *, keeps: bool = False
+    file: SourceFile, statement: Statement | None, error: ServerError, *, advice: str = UNDONE
 ) -> MigrationFailedError:
     """A statement of a file failed, or (None) the end of its transaction.
 
@@ -48,13 +63,12 @@ def statement_failed(
         file: it.
         statement: which one.
         error: what the server says.
-        keeps: the file runs by statement, so that what ran before stays.
+        advice: what became of the rest of the file, and what to do.
     """
     which = f"statement {statement.number}" if statement else "the end of its transaction"
-    advice = _KEEPS if keeps else "correct the file; it was undone and left nothing behind"
     code = "MigrationFailed"
     if isinstance(file, VerifyFile):
-        code, advice = "VerifyFailed", _UNVERIFIED
+        code, advice = "VerifyFailed", UNVERIFIED
     return MigrationFailedError(
         f"{file.file}: {which} failed: {error.message}",
         code=code,
@@ -76,7 +90,7 @@ def connection_lost(
     """The connection broke before COMMIT was sent: the server undoes the file."""
     return MigrationFailedError(
         f"{file.file}: the connection was lost, and the file is undone: {reason}",
-        code="ConnectionLost",
+        code=CONNECTION_LOST,
         hint="run again when the server is back",
         location=place(file, statement),
         version=file.version_text,
@@ -89,12 +103,32 @@ def cut_off(file: SourceFile, statement: Statement | None, reason: str) -> Migra
     """The connection broke in a file that runs by statement."""
     return MigrationFailedError(
         f"{file.file}: the connection was lost, and the file is not finished: {reason}",
-        code="ConnectionLost",
+        code=CONNECTION_LOST,
         hint="run again when the server is back: it goes on with the right statement",
         location=place(file, statement),
         version=file.version_text,
         statement=statement.number if statement else 0,
         transient=True,
+    )
+
+
+def partly_committed(
+    file: SourceFile, statement: Statement, error: MigrationFailedError
+) -> MigrationFailedError:
+    """A procedure that commits by itself has failed: what it committed before stays."""
+    return MigrationFailedError(
+        error.message,
+        code=error.error_code,
+        hint="what it committed before stays, and nothing tells how far it came: look for "
+        "yourself, then say `dbmigrate resolve done`, or `dbmigrate resolve again` to run it "
+        "once more from its beginning",
+        location=error.location or place(file, statement),
+        version=file.version_text,
+        statement=statement.number,
+        sqlstate=error.sqlstate,
+        server_message=error.server_message,
+        detail=error.detail,
+        server_hint=error.server_hint,
     )
 
 

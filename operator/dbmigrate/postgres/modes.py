@@ -13,7 +13,7 @@ from typing import Final
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.directives import Directives, TransactionMode
 from dbmigrate.migrations.files import SourceFile
-from dbmigrate.migrations.sql.session_state import makes_temporary
+from dbmigrate.migrations.sql.session_state import holds_for_its_transaction, makes_temporary
 from dbmigrate.migrations.statements import Statement, StatementKind, classify, sends_to_client
 from dbmigrate.postgres.failures import place
 
@@ -31,6 +31,7 @@ class ModeFinder:
     _control: list[tuple[Statement, str]] = field(default_factory=list)
     _temporary: list[Statement] = field(default_factory=list)
     _to_client: list[Statement] = field(default_factory=list)
+    _local: list[tuple[Statement, str]] = field(default_factory=list)
 
     def see(self, statement: Statement) -> None:
         """The next statement."""
@@ -43,6 +44,8 @@ class ModeFinder:
             self._temporary.append(statement)
         elif sends_to_client(statement):
             self._to_client.append(statement)
+        elif words := holds_for_its_transaction(statement):
+            self._local.append((statement, words))
 
     @property
     def mode(self) -> TransactionMode:
@@ -101,6 +104,10 @@ class ModeFinder:
                     "statement",
                 )
             return
+        yield from self._lost(mode)
+
+    def _lost(self, mode: TransactionMode) -> Iterator[RefusedError]:
+        """What a file that is no transaction would lose between its statements."""
         for statement in self._temporary:
             yield self._refused(
                 statement,
@@ -108,6 +115,16 @@ class ModeFinder:
                 "TemporaryTable",
                 "a run that is taken up again would miss it: make an ordinary table and drop it, "
                 "or put what must run outside a transaction into a file of its own",
+            )
+
+        for statement, words in self._local if mode is TransactionMode.STATEMENT else ():
+            yield self._refused(
+                statement,
+                f"{words} in a file that runs by statement",
+                "TransactionLocal",
+                "it would be over before the next statement begins: write SET without LOCAL; put "
+                "what needs one transaction into a file of its own, or into BEGIN … COMMIT with "
+                "`-- dbmigrate: transaction=own`",
             )
 
     def _not_within(self, mode: TransactionMode, within: str) -> RefusedError:

@@ -13,9 +13,9 @@ from typing import Final
 
 from dbmigrate.errors import MigrationFailedError
 from dbmigrate.migrations.statements import Statement, StatementKind, classify
-from dbmigrate.postgres.clearing import COMMIT, OURS
+from dbmigrate.postgres.clearing import ALL_CHECKED, COMMIT, OURS
 from dbmigrate.postgres.committing import LOCK
-from dbmigrate.postgres.failures import transaction_left_open
+from dbmigrate.postgres.failures import BLOCK_UNDONE, transaction_left_open
 from dbmigrate.postgres.session import Request
 from dbmigrate.postgres.stepwise import BEGIN, Stepwise
 from dbmigrate.postgres.targets import Action, Target
@@ -34,15 +34,20 @@ class OwnTransactions(Stepwise):
 
     def _one(self, statement: Statement, done: Container[int]) -> None:
         kind, words = classify(statement)
-        if statement.number in done or (
-            self._block is None and kind is not StatementKind.TRANSACTION_CONTROL
-        ):
+        is_control = kind is StatementKind.TRANSACTION_CONTROL
+        if statement.number in done and is_control:
+            # Said again as SET is: what a block that was undone has set was undone with it,
+            # and behind COMMIT AND CHAIN the next block is open.
+            self._ask(statement, (Request(statement.text),), theirs=(0,))
+            self._block = [] if self.session.in_transaction else None
+            return
+        if statement.number in done or (self._block is None and not is_control):
             super()._one(statement, done)
             return
         block = [*(self._block or ()), statement]
         if words in _ENDS and self.session.in_transaction:
             entries = (self.ledger.done(each) for each in block)
-            self._ask(statement, (LOCK, *OURS, *entries))
+            self._ask(statement, (LOCK, ALL_CHECKED, *OURS, *entries), theirs=(1,))
         if statement.copy_data is None:
             self._ask(statement, (Request(statement.text, at_once=True),), theirs=(0,))
         else:
@@ -53,6 +58,10 @@ class OwnTransactions(Stepwise):
         is_end = words in _ENDS or not self.session.in_transaction
         self._block = block if not is_end else [] if self.session.in_transaction else None
 
+    @property
+    def _advice(self) -> str:
+        return super()._advice if self._block is None else BLOCK_UNDONE
+
     def _in_transaction(self, statement: Statement) -> None:
         try:
             super()._in_transaction(statement)
@@ -60,7 +69,7 @@ class OwnTransactions(Stepwise):
             if error.sqlstate != _INVALID_TERMINATION:
                 raise
             self.session.query("rollback")
-            self._outside(statement, Target(Action.UNKNOWN), waits=False)
+            self._outside(statement, Target(Action.COMMITS), waits=False)
 
     def _leave(self) -> None:
         if self.session.in_transaction:

@@ -59,6 +59,8 @@ class RetryPolicy:
         """
         if not isinstance(error, MigrationFailedError) or error.sqlstate not in LOCK_STATES:
             return None
+        if not error.transient:
+            return None  # a part of it is committed
         if tries > self.retries:
             return None
         first = max(self.lock_timeout, _SHORTEST)

@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.sql import Composed
 
 from dbmigrate.errors import MigrationFailedError, RefusedError
-from dbmigrate.migrations.sql.session_state import is_session_only
+from dbmigrate.migrations.sql.session_state import is_session_only, resets_all
 from dbmigrate.migrations.statements import Statement, StatementKind, classify
 from dbmigrate.postgres import doubt, lock
 from dbmigrate.postgres.clearing import (
@@ -36,17 +36,30 @@ from dbmigrate.postgres.clearing import (
 from dbmigrate.postgres.committing import LOCK, Committed, commit
 from dbmigrate.postgres.execution import Watch
 from dbmigrate.postgres.failures import (
+    CONNECTION_LOST,
     DIVISION_BY_ZERO,
+    KEEPS,
+    ROW_MISSING,
+    UNVERIFIED,
+    UNVERIFIED_KEEPS,
     cut_off,
     ledger_differs,
     ledger_taken,
     lock_lost,
+    partly_committed,
     statement_failed,
     statement_in_doubt,
 )
 from dbmigrate.postgres.ledger import Entry, Ledger, checksum_of
-from dbmigrate.postgres.session import SYNC, ConnectionLostError, Reply, Request, Session
-from dbmigrate.postgres.targets import Target, target_of
+from dbmigrate.postgres.session import (
+    SYNC,
+    ConnectionLostError,
+    Reply,
+    Request,
+    ServerError,
+    Session,
+)
+from dbmigrate.postgres.targets import Action, Target, target_of
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.prerequisites import Script
@@ -102,6 +115,11 @@ class Stepwise:
         self.identity = ""
 
     @property
+    def _advice(self) -> str:
+        """What became of the statements before the one that failed, and what to do."""
+        return KEEPS
+
+    @property
     def current(self) -> Self:
         """What runs: this file."""
         return self
@@ -143,6 +161,8 @@ class Stepwise:
         """The next statement, which may have been run already."""
         if is_session_only(statement):
             self._ask(statement, (Request(statement.text),), theirs=(0,))
+            if resets_all(statement):  # our lock_timeout too, by which traffic is spared
+                self._ask(statement, (self.session.restore, THEIR_PATH, *self.settings))
             return
         if statement.number in done:
             return
@@ -207,7 +227,7 @@ class Stepwise:
         except ConnectionLostError as lost:
             raise cut_off(self.file, statement, str(lost)) from lost
         if error is not None:
-            raise statement_failed(self.file, statement, error, keeps=True)
+            raise statement_failed(self.file, statement, error, advice=self._advice)
 
     def _outside(self, statement: Statement, target: Target, *, waits: bool) -> None:
         """A statement that PostgreSQL refuses inside a transaction.
@@ -228,6 +248,8 @@ class Stepwise:
         try:
             self._ask(statement, (Request(statement.text, at_once=True),), theirs=(0,))
         except MigrationFailedError as error:
+            if error.sqlstate and target.action is Action.COMMITS:
+                raise partly_committed(self.file, statement, error) from error
             if error.sqlstate:
                 self._give_up(statement, target, facts)
             raise
@@ -247,8 +269,11 @@ class Stepwise:
             MigrationFailedError, RefusedError, ConnectionLostError, psycopg.Error
         ):
             self._clean()
-            doubt.has_run(self.session, target, facts, self.session.compose)
-            self._ask(statement, (BEGIN, LOCK, *OURS, self.ledger.forget(statement), COMMIT))
+            has_run = doubt.has_run(self.session, target, facts, self.session.compose)
+            # A detachment is put away by finishing it: then there is nothing to do again.
+            is_done = has_run and target.action is Action.DETACH
+            entry = self.ledger.done(statement) if is_done else self.ledger.forget(statement)
+            self._ask(statement, (BEGIN, LOCK, *OURS, entry, COMMIT))
 
     # -- the session
 
@@ -268,7 +293,14 @@ class Stepwise:
         """Ask, in a transaction that is undone, whether the file has done what it should."""
         if self.asking is not None:
             self._ask(None, (BEGIN, LOCK))
-            self.asking()
+            try:
+                self.asking()
+            except MigrationFailedError as error:
+                if error.error_code == CONNECTION_LOST:
+                    raise cut_off(self.file, None, str(error.__cause__)) from error
+                if error.hint == UNVERIFIED:
+                    error.hint = UNVERIFIED_KEEPS
+                raise
             self._ask(None, (ROLLBACK,))
 
     def _clean(self) -> None:
@@ -311,7 +343,7 @@ class Stepwise:
                 request = told[reply.number]
                 is_lock = request is LOCK or request is _HOLD
                 raise lock_lost(self.file) if is_lock else ledger_taken(self.file)
-            raise statement_failed(self.file, statement, reply.error, keeps=True)
+            raise statement_failed(self.file, statement, reply.error, advice=self._advice)
         return replies
 
     @contextlib.contextmanager
@@ -321,6 +353,9 @@ class Stepwise:
             yield
         except ConnectionLostError as lost:
             raise cut_off(self.file, statement, str(lost)) from lost
+        except psycopg.Error as error:
+            said = ServerError(error.sqlstate or "", error.diag.message_primary or str(error))
+            raise statement_failed(self.file, statement, said, advice=self._advice) from error
 
     def _commit(self) -> tuple[Committed, ...]:
         took = self.milliseconds
@@ -332,5 +367,6 @@ class Stepwise:
             proof=Request(_SAME_HISTORY, (self.history, self.identity)),
             rows=(self.write(took),),
             closing=(self.ledger.close(),),
+            advice=ROW_MISSING,
         )
         return (Committed(took, applied_at),)
