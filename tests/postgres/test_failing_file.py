@@ -28,6 +28,14 @@ def test_tells_where_and_why(database):
     assert not failure.transient
 
 
+def test_tells_the_line_within_the_data_of_a_copy(database):
+    """The statement's own place would not help in a dump."""
+    database.write("v1.0.0_a.sql", "create table a (n int);\ncopy a (n) from stdin;\n1\ntwo\n\\.\n")
+    failure = database.run("up").failure
+    assert (failure.sqlstate, failure.line) == ("22P02", 2)
+    assert failure.detail == 'COPY a, line 2, column n: "two"'
+
+
 def test_leaves_nothing_of_the_file_and_keeps_those_before(database):
     """One transaction for each file."""
     database.write("v1.0.0_good.sql", "create table good ();")

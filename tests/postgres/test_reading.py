@@ -51,6 +51,21 @@ def test_validate_executes_nothing_and_warns_of_missing_rollbacks(database):
     assert not database.has("a")
 
 
+@pytest.mark.parametrize("command", ["validate", "up"])
+def test_a_directive_below_the_first_statement_is_an_error(database, command):
+    """Nobody would obey it; the same words in a text or in data are none."""
+    words = "-- dbmigrate: transaction=own"
+    database.write("v1.0.0_a.sql", f"create table a ();\n\n  {words}\ncreate table b ();")
+    failure = database.run(command).failure
+    assert (failure.code, failure.line, failure.column) == ("InvalidDirective", 3, 3)
+    database.write(
+        "v1.0.0_a.sql",
+        f"create table a (t text);\nselect '\n{words}\n';\n"
+        f"copy a from stdin;\n{words}\n\\.\nselect 1 /*\n{words}\n*/;",
+    )
+    assert database.run(command).failure is None
+
+
 def test_validate_finds_errors_in_rollbacks_too(database):
     """Nobody wants to learn of it when it is needed."""
     database.write("v1.0.0_a.sql", "create table a ();")

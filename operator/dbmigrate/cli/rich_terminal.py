@@ -34,6 +34,8 @@ _GAP = 3
 """Blanks that a table's column costs."""
 _FOLDED = 20
 """The narrowest that a column may be folded to."""
+_BESIDE = 10
+"""Columns that the spinner and its clock take, with their blanks."""
 
 
 class RichTerminal:
@@ -73,9 +75,13 @@ class RichTerminal:
         self._console.print(line, soft_wrap=True)
 
     def progress(self, text: str) -> None:
-        """A spinner, the text, and how long it has been going on, whatever the text."""
+        """A spinner, the text, and how long it has been going on, whatever the text.
+
+        A text that is too long for the line loses its middle: the end says how far it is.
+        """
+        text = _fitting(clean(text), self._console.width - _BESIDE)
         if text and self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], description=clean(text))
+            self._progress.update(self._progress.task_ids[0], description=text)
             return
         if self._progress is not None:
             self._progress.stop()
@@ -88,8 +94,15 @@ class RichTerminal:
                 console=self._console,
                 transient=True,
             )
-            self._progress.add_task(clean(text), total=None)
+            self._progress.add_task(text, total=None)
             self._progress.start()
+
+
+def _fitting(text: str, width: int) -> str:
+    if len(text) <= width:
+        return text
+    kept = max(width - 1, 2)
+    return f"{text[: kept // 2]}…{text[-(kept - kept // 2) :]}"
 
 
 def _cell(text: str) -> Text:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from dbmigrate.migrations.parameters import ParameterRefusedError, check_parameter
 from dbmigrate.migrations.sql.refuse import refuse
-from dbmigrate.migrations.sql.split import RESTRICT
+from dbmigrate.migrations.sql.split import RESTRICT, Statement
 from dbmigrate.migrations.sql.tokens import SPACE, UNTERMINATED, end_of_comment
 
 _LINE: Final = re.compile(r"--[ \t]*dbmigrate:(?P<body>[^\n\r]*)", re.IGNORECASE)
@@ -84,6 +84,29 @@ def read_directives(head: str, filename: str = "") -> Directives:
         after=tuple(filter(None, re.split(r"[,;]", after))),
         line=first,
     )
+
+
+def require_no_more(script: str, statements: Sequence[Statement], filename: str = "") -> None:
+    """Refuse a directive below the first statement, where nobody would obey it.
+
+    Args:
+        script: the whole file.
+        statements: its statements. The data of a COPY, and what follows it up to the next
+            statement, are not looked at.
+        filename: for messages.
+
+    Raises:
+        SourceError: code InvalidDirective.
+    """
+    ends = [each.start for each in statements[1:]] + [len(script)]
+    for statement, end in zip(statements, ends, strict=False):
+        begin = statement.start + len(statement.text)
+        if statement.copy_data is None and "--" in script[begin:end]:
+            for at, _, _ in _lines(script[begin:end]):
+                _refuse(
+                    script, filename, begin + at, "a directive below the first statement",
+                    "put it at the beginning of the file: a header holds for all of it",
+                )  # fmt: skip
 
 
 _FORM: Final = "write it as: -- dbmigrate: transaction=statement lock_timeout=2s"

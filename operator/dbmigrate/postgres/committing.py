@@ -86,7 +86,9 @@ def _replaced(file: SourceFile) -> RefusedError:
     return RefusedError(
         f"{file.file}: the history's table was dropped or replaced, or the transaction ended",
         code="HistoryReplaced",
-        hint="leave the history's tables out of the file, as a dump of the database has them",
+        hint="leave the history's tables out of the file, as a dump of the database has them; "
+        "where it drops their schema, drop what is in it by name, or keep the history in a schema "
+        "of its own (--history-schema)",
     )
 
 

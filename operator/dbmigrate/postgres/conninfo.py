@@ -52,7 +52,9 @@ def parse_conninfo(text: str, *, origin: str) -> dict[str, str]:
         if kind == "missing":
             kind = "it is neither a URI nor key=value pairs"
         raise _invalid(
-            origin, f"cannot be read: {kind}", _ESCAPE_HINT if is_uri else ""
+            origin,
+            f"cannot be read: {kind}",
+            _ESCAPE_HINT if is_uri else "write it as postgresql://user@host/dbname",
         ) from None  # the exception's own text quotes the fault
     params = {key: str(value) for key, value in raw.items() if value not in (None, "")}
     if is_uri and _is_misread(text):

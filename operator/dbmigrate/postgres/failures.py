@@ -78,7 +78,8 @@ def statement_failed(
         statement=statement.number if statement else 0,
         sqlstate=error.sqlstate,
         server_message=error.message,
-        detail=error.detail,
+        # The line within COPY's data, or within a function: nothing else tells it.
+        detail=error.detail or error.context,
         server_hint=error.hint,
         transient=is_transient(error.sqlstate),
     )

@@ -12,7 +12,7 @@ from typing import Final
 
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.directives import Directives, TransactionMode
-from dbmigrate.migrations.files import SourceFile
+from dbmigrate.migrations.files import SourceFile, VerifyFile
 from dbmigrate.migrations.sql.session_state import holds_for_its_transaction, makes_temporary
 from dbmigrate.migrations.statements import Statement, StatementKind, classify, sends_to_client
 from dbmigrate.postgres.failures import place
@@ -137,7 +137,10 @@ class ModeFinder:
         return RefusedError(
             f"{where}: {why}, and {within}",
             code="NotInTransaction",
-            hint="leave it out, or run without what makes it part of a transaction",
+            hint="leave it out: what is asked there is undone in any case"
+            if isinstance(self.file, VerifyFile)
+            else "run without --transaction all; or up to the version before it by --target, and "
+            "on from it without",
             location=where,
         )
 

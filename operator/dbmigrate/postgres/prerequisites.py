@@ -13,18 +13,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from dbmigrate.errors import DbmigrateError, Location, SourceError
-from dbmigrate.migrations.directives import Directives, TransactionMode, read_directives
+from dbmigrate.migrations.directives import (
+    Directives,
+    TransactionMode,
+    read_directives,
+    require_no_more,
+)
 from dbmigrate.migrations.files import MigrationFile, RepeatableFile, SourceFile
-from dbmigrate.migrations.statements import Statement, Statements
+from dbmigrate.migrations.statements import Statement, Statements, decode
 from dbmigrate.postgres.clearing import settings_of
 from dbmigrate.postgres.grammar import syntax_errors
 from dbmigrate.postgres.modes import ModeFinder
-from dbmigrate.postgres.session import SYNC, Request, Session
+from dbmigrate.postgres.session import SYNC, Request, ServerError, Session
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
 
 _SHOWN: Final = 20
+_UNKNOWN_PARAMETER: Final = "42704"
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ def check_scripts(session: Session, scripts: Sequence[Script], *, together: bool
     """
     _check_headers(session, scripts)
     every = list(_with_verifies(scripts))
+    for script in every:
+        _require_header(script)
     wrong = syntax_errors(
         session, ((script.file, each) for script in every for each in script.read())
     )
@@ -141,9 +149,26 @@ def _check_headers(session: Session, scripts: Sequence[Script]) -> None:
                 raise SourceError(
                     f"{where}: {name}={value} in the file's header: {error.message}",
                     code="InvalidDirective",
-                    hint=error.hint or "known are transaction, after, and the server's parameters",
+                    hint=error.hint or _hint_of(error),
                     location=where,
                 )
+
+
+def _require_header(script: Script) -> None:
+    """A directive below the first statement; a file that is not held is not looked at."""
+    content = script.file.content
+    if not content.is_held:
+        return
+    data = b"".join(content.read_from(0))
+    if b"dbmigrate:" in data.lower():
+        text = decode(data, script.file.shown)
+        require_no_more(text, tuple(script.statements), script.file.shown)
+
+
+def _hint_of(error: ServerError) -> str:
+    if error.sqlstate == _UNKNOWN_PARAMETER:
+        return "known are transaction, after, and the server's parameters"
+    return "correct the value; nothing was run"
 
 
 def _all_of(problems: Sequence[DbmigrateError]) -> DbmigrateError:

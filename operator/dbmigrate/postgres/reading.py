@@ -104,7 +104,9 @@ def validate(context: Context) -> None:
     for step in context.plan.steps:
         if not step.is_rollback and step.version not in source.rollbacks:
             context.progress.warning(f"{step.file}: there is no rollback for {step.version}")
-    context.message = f"valid: {len(context.plan.steps)} pending, {len(scripts)} files parsed"
+    parsed = len(scripts) + sum(len(script.verifies) for script in scripts)
+    files = "file" if parsed == 1 else "files"
+    context.message = f"valid: {len(context.plan.steps)} pending, {parsed} {files} parsed"
 
 
 def lint(context: Context) -> None:

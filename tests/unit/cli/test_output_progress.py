@@ -6,7 +6,7 @@ import pytest
 
 from dbmigrate.api.report import EventName, LockHolder
 from dbmigrate.cli.output_text import TextOutput
-from dbmigrate.cli.rich_terminal import RichTerminal
+from dbmigrate.cli.rich_terminal import RichTerminal, _fitting
 from dbmigrate.cli.streams import SafeStream
 from dbmigrate.cli.terminal import PlainTerminal
 
@@ -133,3 +133,10 @@ def test_the_clock_of_the_live_line_does_not_begin_anew_with_each_text(monkeypat
     assert (task.description, task.start_time) == ("b", began)
     terminal.progress("")
     assert terminal._progress is None
+
+
+def test_a_live_line_that_is_too_long_keeps_its_end():
+    """How far it is, and the clock behind it, stay on the terminal."""
+    text = "[1/1] v1.1.0_a_long_name.sql, line 1, statement 1/2: building index: loading, 43 %"
+    assert _fitting(text, 40) == "[1/1] v1.1.0_a_long…index: loading, 43 %"
+    assert _fitting(text, len(text)) == text

@@ -122,7 +122,12 @@ def _settings(session: Session, found: Bookkeeping, tables: dict[str, list[str]]
     try:
         return dict(session.compose(query))
     except psycopg.errors.InsufficientPrivilege as error:
-        raise denied(found.schema, str(error)) from None
+        raise RefusedError(
+            f"no right to the history in the schema {found.schema}: {str(error).splitlines()[0]}",
+            code="BookkeepingDenied",
+            hint="connect as the role that migrates; a role that only looks needs usage of the "
+            "schema, and select on the bookkeeping tables in it",
+        ) from None
 
 
 def _require_ours(schema: str, tables: dict[str, list[str]], settings: dict[str, Any]) -> int:

@@ -259,11 +259,15 @@ def _result(prover: _Prover, error: DbmigrateError | None, left_out: int, took: 
         )  # fmt: skip
     if bad:
         versions = ", ".join(each.version for each in bad)
+        message = f"rollbacks that do not lead back: {versions}"
+        hint = "mend the rollback files so that every object comes back"
+        if bad[0].phase == "up":
+            message = f"{bad[0].version} does not go up on a scratch database"
+            hint = "mend the migration: it must make its part of the schema from nothing"
         failure = Failure(
             code="RollbackNotProved",
-            message=f"rollbacks that do not lead back: {versions}",
-            hint="mend the rollback files so that every object comes back; nothing was changed in "
-            "the target database",
+            message=message,
+            hint=f"{hint}; nothing was changed in the target database",
             version=bad[0].version,
         )
         return replace(
