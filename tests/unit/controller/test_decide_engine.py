@@ -293,6 +293,11 @@ def test_file_and_line_are_told_once(message: str) -> None:
             "let it run late by spec.execution.outOfOrder: Warn",
         ),
         ("run without --transaction all", "run with spec.execution.transaction: File"),
+        ("else `dbmigrate to 1.5.0` undoes it", "else spec.targetVersion: 1.5.0 undoes it"),
+        (
+            "finish it by `dbmigrate down` to below 1.5.0",
+            "finish it by a spec.targetVersion below 1.5.0",
+        ),
         ("raise --lock-timeout", "raise spec.execution.lockTimeout"),
         ("raise --lock-retry-timeout", "raise spec.execution.lockRetryTimeout"),
         (

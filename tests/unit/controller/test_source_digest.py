@@ -33,18 +33,25 @@ def view(name, config_map):
 SQL = {"data": {"v1.0.0_a.sql": "select 'ä';\r\n", "README.md": "x", ".hidden.sql": "x"}}
 BINARY = {"binaryData": {"v1.1.0_b.sql": base64.b64encode(b"\xef\xbb\xbfselect 1;").decode()}}
 BACK = {"data": {"v1.0.0_rollback.sql": "select 2;"}}
-INLINE = {"v2.0.0_c.sql": "select 3;\n", "v2.0.0_rollback_c.sql": "select 4;"}
+INLINE = {
+    "v2.0.0_c.sql": "select 3;\n",
+    "v2.0.0_rollback_c.sql": "select 4;",
+    "repeatable/views.sql": "select 5;",
+}
 
 
-@pytest.mark.parametrize("path", ["", "rollbacks"])
+@pytest.mark.parametrize("path", ["", "rollbacks", "repeatable", "verify"])
 def test_operator_and_runner_agree_on_the_digest(tmp_path, path):
     """What the operator expects is what the runner finds in its mounts, to the last byte."""
     mount(tmp_path / "0", SQL)
     mount(tmp_path / "1", BINARY)
     mount(tmp_path / "2" / path, BACK)
-    (tmp_path / "inline").mkdir()
+    hidden = tmp_path / "inline" / "..data"  # kubelet links what is at the top into it
     for name, text in INLINE.items():
-        (tmp_path / "inline" / name).write_bytes(text.encode())
+        (hidden / name).parent.mkdir(parents=True, exist_ok=True)
+        (hidden / name).write_bytes(text.encode())
+    for name in {name.partition("/")[0] for name in INLINE}:
+        (tmp_path / "inline" / name).symlink_to(f"..data/{name}")
     folders = [tmp_path / "0", tmp_path / "1", tmp_path / "2", tmp_path / "inline"]
 
     maps = [{"name": "sql"}, {"name": "binary"}, {"name": "back", "path": path}]

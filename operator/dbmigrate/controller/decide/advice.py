@@ -22,6 +22,12 @@ _FIELDS = {
 }
 """What stands for an option of the command line in a manifest."""
 _OPTION = re.compile("|".join(re.escape(each) for each in sorted(_FIELDS, reverse=True)))
+_COMMANDS = (
+    (re.compile(r"`dbmigrate up`"), "spec.targetVersion: latest"),
+    (re.compile(r"`dbmigrate down` to below "), "a spec.targetVersion below "),
+    (re.compile(r"`dbmigrate (?:to|down) ([0-9.]+)`"), r"spec.targetVersion: \1"),
+)
+"""Commands that the operator runs itself when it is asked to."""
 _BY_HAND = re.compile(r"`dbmigrate [a-z]|\brun (?:it )?again\b")
 _AFTERWARDS = f"; then set the annotation {ANNOTATION_RETRY} to a new value"
 
@@ -33,6 +39,8 @@ def advice(failure: Failure) -> str:
     with how to run again.
     """
     text = _OPTION.sub(lambda found: _FIELDS[found[0]], failure.hint)
+    for command, field in _COMMANDS:
+        text = command.sub(field, text)
     if text and not failure.transient and _BY_HAND.search(text):
         return text.rstrip(".") + _AFTERWARDS
     return text
