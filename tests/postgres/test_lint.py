@@ -105,6 +105,16 @@ def test_lint_of_named_files_looks_at_those(dbmigrate, database):
 
 
 @pytest.mark.usefixtures("pending")
+def test_verifications_among_named_files_are_passed_over(dbmigrate, database):
+    """A pipeline names every file that a change brings; what a verification does is undone."""
+    named = database.write("verify/v1.1.0_drop.sql", "create index i on a (n);")
+    ended = dbmigrate("lint", "--output", "json", named)
+    assert (ended.code, ended.result.lint.files) == (0, 0)
+    ended = dbmigrate("lint", "--output", "json", named, "migrations/v1.1.0_drop.sql")
+    assert found(ended.result) == [("v1.1.0_drop.sql", 1, "ban-drop-column")]
+
+
+@pytest.mark.usefixtures("pending")
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -201,10 +201,14 @@ def _all(source: Source) -> list[SourceFile]:
 
 
 def _named(source: Source, files: Sequence[Path]) -> list[SourceFile]:
+    """Those files; verifications are passed over, since what they do is undone."""
+    verifies = {Path(each.path).resolve() for some in source.verifies.values() for each in some}
     known = {Path(each.path).resolve(): each for each in _all(source)}
     found: dict[Path, SourceFile] = {}
     for file in files:
         path = file.resolve()
+        if path in verifies:
+            continue
         if path not in known:
             raise UsageError(
                 f"{file} is no file of the source",

@@ -281,10 +281,11 @@ def _unfinished(file: UnfinishedFile) -> str:
     done = _count(file.statements_done, "statement")
     if file.statement_in_doubt:
         doubt = f"; statement {file.statement_in_doubt} is in doubt: {file.statement}"
+        what = "looks whether it has taken effect"
     else:
-        doubt = ""
+        doubt, what = "", "goes on with it"
     again = "down" if file.direction is Direction.ROLLBACK else "up"
-    return f"UNFINISHED {file.file}: {done} done{doubt}; `dbmigrate {again}` goes on with it"
+    return f"UNFINISHED {file.file}: {done} done{doubt}; `dbmigrate {again}` {what}"
 
 
 def _last_failure(failed: FailedAttempt) -> str:
