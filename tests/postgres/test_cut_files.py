@@ -6,6 +6,7 @@ import threading
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from conftest import until
 from dbmigrate.migrations.amend import Amend
@@ -189,14 +190,14 @@ def test_a_detachment_that_was_finished_after_its_failure_is_done(database):
     assert database.value("select count(*) from pg_inherits") == 0
 
 
-def begin(database, sql, facts):
+def begin(database, text, facts):
     """A file whose one statement was begun and never executed."""
-    database.write("v1.1.0_u.sql", sql + ";")
+    database.write("v1.1.0_u.sql", text + ";")
     database.connection.execute(
         "insert into migration_statements (migration_type, version, filename, file_checksum, "
         "number, checksum, statement, state, facts, applied_by) "
         "values ('forward', '1.1.0', 'v1.1.0_u.sql', '', 1, %s, '', 'begun', %s, 'x')",
-        [hashlib.sha256(sql.encode()).hexdigest(), json.dumps(facts)],
+        [hashlib.sha256(text.encode()).hexdigest(), json.dumps(facts)],
     )
 
 
@@ -309,14 +310,13 @@ def test_what_cannot_be_looked_at_is_an_error_with_its_place(database):
         database.connection.execute(f"drop role {role}")
 
 
-@pytest.mark.parametrize("sql", ["discard all", "reset all"])
-def test_a_session_that_was_reset_still_has_our_lock_timeout(database, sql):
+def test_a_session_that_was_discarded_still_has_our_lock_timeout(database):
     """A file that asks for a clean session does not ask to hold up all others."""
     database.write("v1.0.0_t.sql", "create table seen (t text);")
     database.run()
     database.write(
         "v1.1.0_u.sql",
-        f"{sql};\ninsert into seen values (current_setting('lock_timeout'));\nvacuum seen;",
+        "discard all;\ninsert into seen values (current_setting('lock_timeout'));\nvacuum seen;",
     )
     assert database.run(lock_timeout=1.5).failure is None
     assert database.value("select t from seen") == "1500ms"
@@ -395,3 +395,129 @@ def test_a_header_behind_pg_dumps_restrict_line_holds(database):
     result = database.run()
     assert result.failure is None, result.failure
     assert database.value("select w from seen") == "7MB"
+
+
+@pytest.mark.parametrize("mode", ["statement", "own", "file"])
+def test_an_approved_plan_is_finished_under_its_hash(database, mode):
+    """Though it was cut off in a migration, and again in a repeatable file."""
+    head = f"-- dbmigrate: transaction={mode}\n"
+    database.write("v1.0.0_t.sql", "create table t (a int);")
+    database.write(
+        "v1.1.0_u.sql", head + "insert into t values (1);\ninsert into t select 2 from first;"
+    )
+    database.write("v1.2.0_v.sql", "insert into t values (3);")
+    database.write("repeatable/a.sql", "create or replace view va as select 1;")
+    database.write(
+        "repeatable/b.sql",
+        head
+        + "-- dbmigrate: after=a\ninsert into t values (4);\ninsert into t select 5 from second;",
+    )
+    plan = database.run("plan").plan.hash
+    for missing in ("first", "second"):
+        assert database.run(expect_plan=plan).failure.code == "MigrationFailed"
+        database.connection.execute(f"create table {missing} as select 1")
+    assert database.run(expect_plan=plan).failure is None
+    assert database.rows("select a from t order by a") == [(1,), (2,), (3,), (4,), (5,)]
+    assert database.run().message == "nothing to do"
+
+
+@pytest.mark.parametrize("schema", ["select", "Order By", 'a"b'])
+def test_the_ledger_may_be_in_a_schema_of_any_name(database, schema):
+    """In every way to run a file."""
+    database.connection.execute(SQL("create schema {}").format(Identifier(schema)))
+    database.write("v1.0.0_t.sql", "create table t (a int);")
+    database.write("v1.1.0_u.sql", "create index concurrently i on t (a);")
+    database.write("v1.2.0_u.sql", OWN + "begin;\ninsert into t values (1);\ncommit;")
+    database.write("repeatable/a.sql", "create or replace view va as select 1;")
+    assert database.run(history_schema=schema).failure is None
+    assert database.run(history_schema=schema).message == "nothing to do"
+
+
+def test_the_history_tells_of_a_file_that_it_ran_by_statement(database):
+    """Though the file would be one transaction by the time it was finished."""
+    database.write("v1.0.0_t.sql", "create table t (a int);\nvacuum nothing;")
+    assert database.run().failure is not None
+    database.write("v1.0.0_t.sql", "create table t (a int);")
+    assert database.run().failure is None
+    query = "select transaction_mode from schema_migrations order by id desc limit 1"
+    assert database.value(query) == "statement"
+
+
+def test_the_leftover_of_a_role_that_the_file_sets_is_put_away(database):
+    """Who logs in has that role's rights only behind SET ROLE."""
+    database.write("v1.0.0_t.sql", "create table t (a int);\ninsert into t values (1), (1);")
+    database.run()
+    owner, login = f"owner_{database.name}", f"login_{database.name}"
+    database.connection.execute(
+        f"create role {owner}; create role {login} login noinherit; grant {owner} to {login}; "
+        f"alter table t owner to {owner}; grant create on schema public to {owner}; "
+        f"grant select, insert, update, delete on all tables in schema public to {login}; "
+        f"grant usage on all sequences in schema public to {login}"
+    )
+    try:
+        database.write(
+            "v1.1.0_u.sql", f"set role {owner};\ncreate unique index concurrently i on t (a);"
+        )
+        settings = {**database.server.params(database.name), "user": login}
+        assert database.run(settings=settings).failure.sqlstate == "23505"
+        assert database.value("select count(*) from pg_index where not indisvalid") == 0
+        database.connection.execute("delete from t")
+        assert database.run(settings=settings).failure is None
+    finally:
+        database.connection.execute(
+            f"drop owned by {owner}, {login} cascade; drop role {owner}, {login}"
+        )
+
+
+@pytest.mark.parametrize("mode", ["file", "statement", "own"])
+@pytest.mark.parametrize(
+    "reset",
+    ["reset all", "reset lock_timeout", "set session lock_timeout = default"],
+)
+def test_a_reset_goes_back_to_the_runs_own_lock_timeout(database, mode, reset):
+    """Not to the server's, which is to wait without end before all others."""
+    database.write(
+        "v1.0.0_t.sql",
+        f"-- dbmigrate: transaction={mode}\ncreate table seen (t text);\n{reset};\n"
+        "insert into seen values (current_setting('lock_timeout'));",
+    )
+    assert database.run(lock_timeout=1.5).failure is None
+    assert database.value("select t from seen") == "1500ms"
+
+
+def test_a_header_allows_what_only_the_server_knows_to_need_no_transaction(database):
+    """REINDEX and CLUSTER of a partitioned table."""
+    database.write(
+        "v1.0.0_t.sql",
+        "create table p (a int) partition by list (a);\n"
+        "create table c partition of p for values in (1);\ncreate index i on p (a);",
+    )
+    database.write(
+        "v1.1.0_u.sql", "-- dbmigrate: transaction=statement\nreindex table p;\ncluster p using i;"
+    )
+    assert database.run().failure is None
+
+
+def test_a_file_that_drops_the_ledger_is_undone(database):
+    """With its schema: the statement and its entry are one transaction."""
+    database.write(
+        "v1.0.0_t.sql", "create table t (a int);\nvacuum t;\ndrop schema public cascade;"
+    )
+    assert database.run().failure is not None
+    assert database.has("public.t")
+    assert database.run("status").unfinished.statements_done == 2
+
+
+def test_an_abandoned_run_of_a_repeatable_file_makes_it_due(database):
+    """Its older text is not what the database has, though the history has its checksum."""
+    database.write("v1.0.0_t.sql", "create table t (a int);")
+    old = "create or replace view v as select 1 as x;"
+    database.write("repeatable/v.sql", old)
+    assert database.run().failure is None
+    database.write("repeatable/v.sql", "create or replace view v as select 2 as x;\nvacuum no;")
+    assert database.run().failure is not None
+    assert resolve(database, "abandon").failure is None
+    database.write("repeatable/v.sql", old)
+    assert database.run().failure is None
+    assert database.value("select x from v") == 1
+    assert database.run().message == "nothing to do"

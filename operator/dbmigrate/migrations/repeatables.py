@@ -25,7 +25,7 @@ class LastRun:
     checksum: str
     text_checksum: str
     is_stale: bool
-    """A migration was rolled back since."""
+    """A migration was rolled back since, or a later run of it was abandoned half-way."""
 
 
 def due(

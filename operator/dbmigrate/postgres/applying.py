@@ -291,7 +291,11 @@ class Applying:
 
     def _mode(self, script: Script) -> str:
         is_all = self.context.options.transaction == ALL
-        return ALL if is_all else script.mode.value
+        if is_all:
+            return ALL
+        if script.mode is TransactionMode.FILE and self._is_begun(script.file):
+            return TransactionMode.STATEMENT.value
+        return script.mode.value
 
     def _watch(self) -> Watch:
         return Watch(self.context.progress.statement, self.context.progress.ending)

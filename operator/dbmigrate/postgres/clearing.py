@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from dbmigrate.postgres.session import Request
+from dbmigrate.migrations.sql.session_state import resets_all, resets_lock_timeout
+from dbmigrate.migrations.statements import Statement
+from dbmigrate.postgres.session import Request, Session
 
 CLEAR: Final = tuple(
     Request(text)
@@ -43,6 +45,26 @@ ALL_CHECKED: Final = Request("set constraints all immediate")
 BEGIN: Final = Request("begin")
 COMMIT: Final = Request("commit")
 ROLLBACK: Final = Request("rollback")
+
+
+def renewed(
+    session: Session, statement: Statement, settings: tuple[Request, ...]
+) -> tuple[Request, ...]:
+    """What is set again behind a statement of a file that has taken it back, mostly nothing.
+
+    RESET is meant for what the file has set, not for our lock_timeout, by which other sessions
+    are spared.
+    """
+    if resets_all(statement):
+        return (session.restore, THEIR_PATH, *settings)
+    if resets_lock_timeout(statement):
+        params = session.restore.params
+        ours = dict(zip(params[::2], params[1::2], strict=True))
+        for request in settings:
+            ours.update(zip(request.params[::2], request.params[1::2], strict=True))
+        value = ours.get("lock_timeout")
+        return settings_of({"lock_timeout": value}, is_local=False) if value else ()
+    return ()
 
 
 def settings_of(values: Mapping[str, str], *, is_local: bool) -> tuple[Request, ...]:

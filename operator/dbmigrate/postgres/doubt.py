@@ -149,7 +149,8 @@ def _index_was_created(
 ) -> bool | None:
     query = """
         select i.indexrelid, n.nspname, c.relname, i.indisvalid,
-            pg_catalog.pg_get_indexdef(i.indexrelid)
+            pg_catalog.pg_get_indexdef(i.indexrelid), pg_catalog.pg_get_userbyid(c.relowner),
+            pg_catalog.pg_has_role(c.relowner, 'usage')
         from pg_catalog.pg_index as i
         join pg_catalog.pg_class as c on c.oid = i.indexrelid
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -159,10 +160,14 @@ def _index_was_created(
     name = target.bare_name
     rows = session.query(query, [facts.get("table"), facts.get("indexes", []), name, name])
     valid = [row for row in rows if row[3]]
-    for index, schema, found, is_valid, _ in rows:
+    for index, schema, found, is_valid, _, owner, is_ours in rows:
         if not is_valid:
             _require_idle(session, index, found)
+            if not is_ours:  # the file's SET ROLE is not said again yet
+                execute(sql.SQL("set role {}").format(sql.Identifier(owner)))
             execute(sql.SQL("drop index concurrently {}").format(sql.Identifier(schema, found)))
+            if not is_ours:
+                execute(sql.SQL("reset role").format())
     if target.name or not valid:
         return bool(valid)
     # The server has chosen the name, and others may have made indexes there since.

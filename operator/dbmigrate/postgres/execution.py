@@ -27,6 +27,7 @@ from dbmigrate.postgres.clearing import (
     OUR_PATH,
     RESTORE,
     THEIR_PATH,
+    renewed,
     settings_of,
 )
 from dbmigrate.postgres.committing import Committed, commit, transaction_ended
@@ -80,13 +81,16 @@ class _Part:
         opening: tuple[Request, ...],
         closing: tuple[Request, ...],
         on_reached: Callable[[Statement], None],
+        again: Callable[[Statement], tuple[Request, ...]] = lambda _: (),
     ) -> None:
         self.statements = statements
         self.on_reached = on_reached
         self.opening = opening
         self.closing = closing
-        self.waiting: deque[Statement] = deque()
-        """Sent, but not answered yet."""
+        self.again = again
+        """What is set again behind a statement."""
+        self.waiting: deque[Statement | None] = deque()
+        """Sent, but not answered yet; None for what is set again."""
         self.copy: Statement | None = None
         """The COPY that comes next."""
         self.is_open = not opening
@@ -107,6 +111,9 @@ class _Part:
             if len(self.waiting) == 1:
                 self._tell()
             yield Request(statement.text, at_once=True)
+            for request in self.again(statement):
+                self.waiting.append(None)
+                yield request
         yield from self.closing
 
     def answered(self) -> Statement | None:
@@ -123,7 +130,7 @@ class _Part:
 
     def _tell(self) -> None:
         # The server answers to the opening together with the first statement only.
-        if self.waiting and not self.is_stopped:
+        if self.waiting and self.waiting[0] is not None and not self.is_stopped:
             self.on_reached(self.waiting[0])
 
     def stop(self) -> None:
@@ -233,12 +240,15 @@ class Execution:
         closing = (ALL_CHECKED, *RESTORE, self.session.restore)
         statements = iter(self.script.statements)
         while True:
-            part = _Part(statements, opening, closing, self.watch.on_statement)
+            part = _Part(statements, opening, closing, self.watch.on_statement, self._renewed)
             self._batch(part)
             if part.copy is None:
                 return
             self._copy(part.copy)
             opening = ()
+
+    def _renewed(self, statement: Statement) -> tuple[Request, ...]:
+        return renewed(self.session, statement, self.settings)
 
     def _batch(self, part: _Part) -> None:
         failure: MigrationFailedError | RefusedError | None = None

@@ -209,11 +209,15 @@ def read_last_runs(session: Session, found: Bookkeeping) -> dict[str, LastRun]:
             h.id < coalesce((
                 select max(b.id) from {0} as b
                 where b.migration_type = 'rollback' and b.status = 'completed'
-            ), 0)
+            ), 0) or exists (
+                select from {1} as s
+                where s.migration_type = 'repeatable' and s.filename = h.filename
+                    and s.closed_as = 'abandoned' and s.closed_at > h.applied_at
+            )
         from {0} as h
         where h.migration_type = 'repeatable' and h.status = 'completed'
         order by h.filename, h.id desc
-    """).format(found.table(HISTORY))
+    """).format(found.table(HISTORY), found.table("migration_statements"))
     return {file: LastRun(*rest) for file, *rest in session.compose(query)}
 
 

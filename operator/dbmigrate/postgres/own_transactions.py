@@ -50,6 +50,7 @@ class OwnTransactions(Stepwise):
             self._ask(statement, (LOCK, ALL_CHECKED, *OURS, *entries), theirs=(1,))
         if statement.copy_data is None:
             self._ask(statement, (Request(statement.text, at_once=True),), theirs=(0,))
+            self._renew(statement)
         else:
             self._copy(statement)
         if words in _UNDOES and not self.session.in_transaction:

@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.sql import Composed
 
 from dbmigrate.errors import MigrationFailedError, RefusedError
-from dbmigrate.migrations.sql.session_state import is_session_only, resets_all
+from dbmigrate.migrations.sql.session_state import is_session_only
 from dbmigrate.migrations.statements import Statement, StatementKind, classify
 from dbmigrate.postgres import doubt, lock
 from dbmigrate.postgres.clearing import (
@@ -31,6 +31,7 @@ from dbmigrate.postgres.clearing import (
     RESTORE,
     ROLLBACK,
     THEIR_PATH,
+    renewed,
     settings_of,
 )
 from dbmigrate.postgres.committing import LOCK, Committed, commit
@@ -75,6 +76,8 @@ _SAME_HISTORY: Final = (
     f"pg_catalog.pg_try_advisory_lock({lock.KEY})"
 )
 _CONCURRENTLY: Final = "CONCURRENTLY"
+_ACTIVE_TRANSACTION: Final = "25001"
+"""active_sql_transaction: the statement cannot run inside one."""
 
 
 class Stepwise:
@@ -161,8 +164,7 @@ class Stepwise:
         """The next statement, which may have been run already."""
         if is_session_only(statement):
             self._ask(statement, (Request(statement.text),), theirs=(0,))
-            if resets_all(statement):  # our lock_timeout too, by which traffic is spared
-                self._ask(statement, (self.session.restore, THEIR_PATH, *self.settings))
+            self._renew(statement)
             return
         if statement.number in done:
             return
@@ -171,6 +173,10 @@ class Stepwise:
             self._outside(statement, target_of(statement), waits=_CONCURRENTLY in words)
         else:
             self._in_transaction(statement)
+
+    def _renew(self, statement: Statement) -> None:
+        if again := renewed(self.session, statement, self.settings):
+            self._ask(statement, again)
 
     # -- what the ledger says
 
@@ -211,11 +217,15 @@ class Stepwise:
         """The statement and its entry: both or neither."""
         ending = (ALL_CHECKED, *OURS, self.ledger.done(statement), COMMIT)
         if statement.copy_data is None:
-            self._ask(
-                statement,
-                (BEGIN, LOCK, Request(statement.text, at_once=True), *ending),
-                theirs=(2, 3),
-            )
+            text = Request(statement.text, at_once=True)
+            try:
+                self._ask(statement, (BEGIN, LOCK, text, *ending), theirs=(2, 3))
+            except MigrationFailedError as error:
+                # REINDEX and CLUSTER of a table that only the server knows to be partitioned.
+                if error.sqlstate != _ACTIVE_TRANSACTION:
+                    raise
+                self.session.query("rollback")
+                self._outside(statement, target_of(statement), waits=False)
             return
         self._ask(statement, (BEGIN, LOCK))
         self._copy(statement)

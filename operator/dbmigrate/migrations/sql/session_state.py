@@ -56,6 +56,20 @@ def resets_all(statement: Statement) -> bool:
     return list(islice(tokens(statement.text), 3)) in (["discard", "all"], ["reset", "all"])
 
 
+def resets_lock_timeout(statement: Statement) -> bool:
+    """Whether it sets lock_timeout to the server's default, which is to wait without end."""
+    if _TELLING.match(statement.text) is None:
+        return False
+    words = list(islice(tokens(statement.text), 6))
+    if words[:1] == ["set"] and words[1:2] in (["session"], ["local"]):
+        del words[1]
+    return words in (
+        ["reset", "lock_timeout"],
+        ["set", "lock_timeout", "to", "default"],
+        ["set", "lock_timeout", "=", "default"],
+    )
+
+
 def _set_config(statement: Statement) -> str:
     """Of a SELECT that only calls set_config with constants, its third argument; else empty."""
     if _TELLING.match(statement.text) is None:
