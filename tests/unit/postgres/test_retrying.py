@@ -5,7 +5,7 @@ import pytest
 from dbmigrate.errors import DbmigrateError, MigrationFailedError, RefusedError
 from dbmigrate.postgres.retrying import RetryPolicy
 
-LOCKED = MigrationFailedError("locked", sqlstate="55P03")
+LOCKED = MigrationFailedError("locked", sqlstate="55P03", transient=True)
 
 
 def pause(policy, error: DbmigrateError = LOCKED, tries=1, elapsed=0.0, chance=0.5):
@@ -16,7 +16,13 @@ def pause(policy, error: DbmigrateError = LOCKED, tries=1, elapsed=0.0, chance=0
 @pytest.mark.parametrize("sqlstate", ["55P03", "40P01"])
 def test_a_missing_lock_and_a_deadlock_are_tried_again(sqlstate):
     """They say nothing against the file, and pass by themselves."""
-    assert pause(RetryPolicy(2.0), MigrationFailedError("", sqlstate=sqlstate)) is not None
+    error = MigrationFailedError("", sqlstate=sqlstate, transient=True)
+    assert pause(RetryPolicy(2.0), error) is not None
+
+
+def test_what_is_committed_in_part_is_not():
+    """Then not even a missing lock passes without harm."""
+    assert pause(RetryPolicy(2.0), MigrationFailedError("locked", sqlstate="55P03")) is None
 
 
 @pytest.mark.parametrize("sqlstate", ["", "40001", "57014", "42P01", "23505", "08006", "55006"])
