@@ -195,3 +195,10 @@ def test_a_statement_is_not_judged_by_the_schema_before_its_file(database):
         "v1.0.0_a.sql", "alter table t add b int; insert into t values (1, 2); select a, b from t;"
     )
     assert database.run("up").failure is None
+
+
+def test_no_directive_is_advised_that_would_not_help(database):
+    """A prepared transaction is refused in every mode."""
+    database.write("v1.0.0_a.sql", "prepare transaction 'x';")
+    failure = database.run("up").failure
+    assert (failure.code, "transaction=own" in failure.hint) == ("TransactionControl", False)

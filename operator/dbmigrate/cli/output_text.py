@@ -228,7 +228,8 @@ class TextOutput:
         again = sum(each.type is Direction.REPEATABLE for each in result.applied)
         count = _count(len(result.applied) - again, "migration")
         if again:
-            count = f"{count} and {_count(again, 'repeatable file')}"
+            both = f"{count} and " if len(result.applied) > again else ""
+            count = f"{both}{_count(again, 'repeatable file')}"
         self._out.line(f"{count} {verb} in {took}: {current}", "good")
 
     def _integrity(self, report: IntegrityReport) -> None:

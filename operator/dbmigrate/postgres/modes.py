@@ -68,7 +68,7 @@ class ModeFinder:
         for statement, words in self._control:
             if mode is TransactionMode.FILE and statement.is_bracket:
                 continue
-            if mode is not TransactionMode.OWN:
+            if mode is not TransactionMode.OWN and words not in _PREPARED:
                 yield self._refused(
                     statement,
                     f"{words} in a migration"
@@ -83,7 +83,7 @@ class ModeFinder:
                     statement,
                     f"{words} in a migration",
                     "TransactionControl",
-                    "use COMMIT: a prepared transaction keeps its locks when the run is over",
+                    "leave it out: a prepared transaction keeps its locks when the run is over",
                 )
         for statement in self._to_client:
             yield self._refused(
