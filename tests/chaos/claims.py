@@ -9,6 +9,7 @@ from typing import Any, Final
 from tests.chaos.faults import Action
 from tests.chaos.judging import Kind, Snapshot, Violation
 from tests.chaos.runners import Ended
+from tests.chaos.sources import FORWARD
 
 _EXIT_CODES: Final = frozenset({0, 1, 2, 3, 4, 5, 130, 143})
 _SIGNALLED: Final = {Action.SIGTERM: 143, Action.SIGINT: 130}
@@ -55,7 +56,7 @@ def check_claims(
             found.append(f"version {result.get('currentVersion')}, and it is {snapshot.newest}")
         if result.get("historyTotal", 0) != len(snapshot.live):
             found.append(f"{result.get('historyTotal')} rows, and there are {len(snapshot.live)}")
-    found += _failure(result, snapshot, actions, is_alone=is_alone)
+    found += _failure(result, actions)
     return [Violation(Kind.UNTRUE, text) for text in found]
 
 
@@ -81,25 +82,30 @@ def _applied(result: dict[str, Any], snapshot: Snapshot) -> list[str]:
     return [f"said to be applied, and is not: {each}" for each in (claimed - there)]
 
 
-def _failure(
-    result: dict[str, Any],
-    snapshot: Snapshot,
-    actions: AbstractSet[Action],
-    *,
-    is_alone: bool,
-) -> list[str]:
+def _failure(result: dict[str, Any], actions: AbstractSet[Action]) -> list[str]:
     failure = result.get("failure")
     if failure is None or result["outcome"] == "Interrupted":
         return []
-    found = []
     is_taken = failure["code"] == "LockLost" and actions & {Action.THIEF, Action.RACE}
-    if not failure.get("transient") and not is_taken and not actions & _FOR_PEOPLE:
-        found.append(f"a person is asked for {failure['code']}: {failure['message']}")
-    version = failure.get("version")
-    is_undone = "undone" in failure["message"] + failure.get("hint", "")
-    if version and is_undone and is_alone and failure["code"] != "CommitInDoubt":
-        plan = result.get("plan", {})
-        is_live = version in snapshot.live
-        if is_live is (plan.get("direction", "forward") == "forward"):
-            found.append(f"{version} is said to be undone, and is not: {failure['message']}")
-    return found
+    if failure.get("transient") or is_taken or actions & _FOR_PEOPLE:
+        return []
+    return [f"a person is asked for {failure['code']}: {failure['message']}"]
+
+
+def undone(ended: Ended) -> str | None:
+    """The version that a run said to be undone, which must hold for ever; None without one."""
+    result = ended.result or {}
+    failure = result.get("failure", {})
+    is_claimed = "undone" in failure.get("message", "") + failure.get("hint", "")
+    if result.get("outcome") != "Failed" or failure.get("code") == "CommitInDoubt":
+        return None
+    return failure.get("version") if is_claimed else None
+
+
+def check_undone(ended: Ended, snapshot: Snapshot) -> list[Violation]:
+    """What is wrong with that, by a snapshot of when all server processes of the run were gone."""
+    version = undone(ended)
+    direction = (ended.result or {}).get("plan", {}).get("direction", FORWARD)
+    if version is None or (version in snapshot.live) is (direction != FORWARD):
+        return []
+    return [Violation(Kind.UNTRUE, f"{version} is said to be undone, and is not")]

@@ -13,7 +13,7 @@ from typing import Final
 import psycopg
 
 from tests.chaos.beside import make_repeatables, make_verification
-from tests.chaos.claims import check_claims
+from tests.chaos.claims import check_claims, check_undone, undone
 from tests.chaos.faults import Action, Fault, Scale, draw_faults
 from tests.chaos.judging import Kind, Snapshot, Violation, judge, leftovers, sessions, unfinished
 from tests.chaos.run import Attempt, Run
@@ -172,6 +172,12 @@ class _Running:
         for ended in run.ended:
             found = check_claims(ended, snapshot, actions, wanted, is_alone=is_alone)
             self.trial.violations += found
+        if len(run.ended) == 1 and undone(run.ended[0]) is not None:
+            with self.stage.connect() as connection:
+                _wait_for_sessions(connection)
+            later = self.see()
+            if later is not None:
+                self.trial.violations += check_undone(run.ended[0], later)
 
     def _finish(self) -> None:
         """The next run carries on by itself, at its first try."""
