@@ -9,6 +9,12 @@ from pathlib import Path
 
 from dbmigrate.api.report import RunResult, parse_result
 
+_MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "COVERAGE_PROCESS_START")
 
 
@@ -54,6 +60,19 @@ class CommandLine:
         return subprocess.Popen(
             self.arguments(*arguments), env=environment, cwd=self.cwd, **(pipes | options)
         )
+
+    def peak(self, *arguments: object) -> int:
+        """Run it, which must succeed; the bytes that it had resident at most.
+
+        A process inherits the peak of the one that it was forked from: a small one stands
+        between.
+        """
+        ended = subprocess.run(
+            [sys.executable, "-I", "-c", _MEASURE, *self.arguments(*arguments)],
+            env=self.env, cwd=self.cwd, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return int(ended.stdout.splitlines()[-1]) * 1024
 
     def __call__(self, *arguments: object, **options) -> Ended:
         """Run it to its end."""

@@ -1,7 +1,5 @@
 """Large files: in bounded memory, and only as they were hashed."""
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,12 +12,6 @@ from dbmigrate.api.report import EventName, Outcome
 MB = 1_000_000
 ROW = "%d\tsomebody's name; with a $$ and a /* in it\t" + "äöü and more; " * 60 + "\n"
 INSERT = "INSERT INTO t (id, name) VALUES (%d, 'somebody''s; " + "äöü and more; " * 60 + "');\n"
-MEASURE = """
-import resource, subprocess, sys
-code = subprocess.call(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(code)
-"""
 ROWS = 2_000
 """Lines that are written at a time."""
 
@@ -41,20 +33,6 @@ def _fill(file, line: str, size: int) -> int:
     return number
 
 
-def _peak(database, folder: Path) -> int:
-    """Run `up` in a process of its own; the bytes that it had resident at most.
-
-    A process inherits the peak of the one that it was forked from: a small one stands between.
-    """
-    command = CommandLine(database, folder)
-    ended = subprocess.run(
-        [sys.executable, "-I", "-c", MEASURE, *command.arguments("up")],
-        env=command.env, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return int(ended.stdout.splitlines()[-1]) * 1024
-
-
 @pytest.mark.one_version
 def test_a_large_copy(database, large_folder):
     """A dump of 200 MB is applied within 100 MB, and every row arrives."""
@@ -62,7 +40,7 @@ def test_a_large_copy(database, large_folder):
         file.write(b"create unlogged table t (id int, name text, note text);\nCOPY t FROM stdin;\n")
         rows = _fill(file, ROW, 200 * MB)
         file.write(b"\\.\nalter table t add primary key (id);\n")
-    assert _peak(database, large_folder) < 100 * MB
+    assert CommandLine(database, large_folder).peak("up") < 100 * MB
     assert database.rows("select count(*), max(id) from t") == [(rows, rows - 1)]
     assert database.value("select note from t where id = 77").startswith("äöü and more; äöü")
 
@@ -73,7 +51,7 @@ def test_a_large_file_of_inserts(database, large_folder):
     with (large_folder / "migrations/v1.0.0_dump.sql").open("wb") as file:
         file.write(b"create unlogged table t (id int primary key, name text);\n")
         rows = _fill(file, INSERT, 50 * MB)
-    assert _peak(database, large_folder) < 60 * MB
+    assert CommandLine(database, large_folder).peak("up") < 60 * MB
     assert database.rows("select count(*), max(id) from t") == [(rows, rows - 1)]
 
 

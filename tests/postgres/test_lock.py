@@ -2,10 +2,10 @@
 
 import threading
 
-import psycopg
 import pytest
 
 from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.postgres.doubting import Connection
 from dbmigrate.postgres.lock import KEY
 
 
@@ -142,17 +142,17 @@ class _connections_seen:  # noqa: N801 -- reads as a context
         self.sessions = sessions
 
     def __enter__(self):
-        self.connect = psycopg.connect
+        self.connect = connect = Connection.connect
 
-        def connect(*args, **kwargs):
-            connection = self.connect(*args, **kwargs)
+        def seen(*args, **kwargs):
+            connection = connect(*args, **kwargs)
             self.sessions.append(connection)
             return connection
 
-        psycopg.connect = connect
+        Connection.connect = seen
 
     def __exit__(self, *_):
-        psycopg.connect = self.connect
+        del Connection.connect  # the class's own is psycopg's again
 
 
 def test_a_busy_table_is_waited_for_and_the_file_tried_again(database):

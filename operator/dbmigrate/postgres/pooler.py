@@ -41,8 +41,12 @@ _ROUNDS: Final = 8
 """Second connections whose word counts; several processes may listen at one address."""
 _CONNECTIONS: Final = 24
 """Second connections at most: of several poolers behind one name only the first one's tell."""
-_QUEUED: Final = 1.0
-"""Seconds after which a second connection without an answer waits for a free server session."""
+_QUEUED: Final = 6.0
+"""Seconds after which a second connection without an answer waits for a free server session, if
+the first one is answered all the while. On a busy machine a server process may be silent for
+one or two."""
+_BETWEEN: Final = 0.5
+"""Seconds between two questions of the first connection meanwhile."""
 _NO_BLOCK: Final = (None, "08P01")
 """How BEGIN fails in PgBouncer's statement mode: the connection is closed, or an error of its own
 comes, and they all have this SQLSTATE."""
@@ -152,16 +156,13 @@ class _Proof:
         """Hold a transaction by a second connection; its word's worth, in rounds."""
         _send(second, "begin")
         try:
-            begun = self._answer(second, min(_QUEUED, self.limit))
+            begun = self._patiently(own, second)
         except psycopg.Error as error:
             if error.sqlstate in _NO_BLOCK:
                 raise no_transaction(self.place) from None
             raise
         if begun is None:
-            self._still(own)
-            if self._answer(second, 0) is None:
-                # It waits for a free server session and we, who asked later, do not.
-                return _ROUNDS
+            return _ROUNDS  # it waits for a free server session and we, who ask later, do not
         other = self._who(second)
         if other.pid == own.pid:
             raise _SharedError
@@ -169,6 +170,15 @@ class _Proof:
         _send(second, "rollback")
         self._answer(second, self.limit)
         return int(other.client == own.client)
+
+    def _patiently(self, own: _Server, second: Connection) -> PGresult | None:
+        """The second connection's answer; None when the first is answered again and again."""
+        deadline = time.monotonic() + min(_QUEUED, self.limit)
+        while (begun := self._answer(second, _BETWEEN)) is None:
+            self._still(own)
+            if time.monotonic() >= deadline:
+                return self._answer(second, 0)
+        return begun
 
     def _still(self, own: _Server) -> None:
         if self._who(self.first).pid != own.pid:
