@@ -6,7 +6,8 @@ import pytest
 from command_line import CommandLine
 from foreign_histories import ALEMBIC, ALL, DBMATE, FLYWAY, GOLANG_MIGRATE, GOOSE
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.rules import ForeignHistory, PlanRules
 from dbmigrate.migrations.amend import Amend
 
 pytestmark = pytest.mark.one_version
@@ -123,7 +124,7 @@ def test_a_history_that_ran_something_else_adopts_nothing(database):
     """Two histories would be mixed."""
     GOOSE.put(database)
     database.write("v0.1.0_own.sql", "create table own ();")
-    database.run("up", "0.1.0")
+    database.run("up", "0.1.0", rules=PlanRules(foreign_history=ForeignHistory.IGNORE))
     failure = database.run("adopt").failure
     assert failure.code in {"HistoryNotEmpty", "AdoptionMismatch"}
     (database.folder / "v0.1.0_own.sql").unlink()
@@ -252,3 +253,17 @@ def test_people_see_which_file_stands_for_what(database, tmp_path):
     refused = dbmigrate("adopt", *where)
     assert (refused.code, "AdoptionMismatch" in refused.err) == (3, True)
     assert "checksum differs" in refused.err
+
+
+def test_what_another_tool_has_migrated_is_not_migrated_again(database, left):
+    """Its schema is there already; `status` says so, and a rule lets it run all the same."""
+    options = {"history_schema": left.schema}
+    failure = database.run("up", **options).failure
+    assert failure.code == "ForeignHistoryFound"
+    assert left.tool in failure.message
+    assert database.run("validate", **options).failure.code == "ForeignHistoryFound"
+    assert database.run("status", **options).failure is None
+    assert any(left.tool in data["message"] for data in database.reporter.of(EventName.WARNING))
+    rules = PlanRules(foreign_history=ForeignHistory.IGNORE)
+    result = database.run("plan", rules=rules, **options)
+    assert len(result.plan.steps) == len(left.versions)

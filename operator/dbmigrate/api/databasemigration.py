@@ -222,6 +222,10 @@ class Execution(ApiModel):
     """What is done about a database with newer versions than the source has, as when an
     application was rolled back: refuse the run, or take the database for migrated."""
 
+    foreign_history: Literal["Refuse", "Ignore"] = "Refuse"
+    """What is done about a database that Flyway or another tool has migrated and dbmigrate has
+    not: refuse the run, or take the other tool's tables for another application's."""
+
     active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = 86400
     """How long a Job may run before it is ended; its open transaction is then undone."""
 

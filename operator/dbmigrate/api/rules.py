@@ -30,9 +30,19 @@ class DatabaseAhead(StrEnum):
     """It counts as migrated, with a warning: the application fits newer schemas too."""
 
 
+class ForeignHistory(StrEnum):
+    """What is done about a database that another tool has migrated, and dbmigrate has not."""
+
+    REFUSE = "refuse"
+    """Nothing runs: its schema is there already; the default."""
+    IGNORE = "ignore"
+    """Everything runs: the other tool's tables are another application's."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlanRules:
     """The rules of one run."""
 
     out_of_order: OutOfOrder = OutOfOrder.REFUSE
     database_ahead: DatabaseAhead = DatabaseAhead.REFUSE
+    foreign_history: ForeignHistory = ForeignHistory.REFUSE

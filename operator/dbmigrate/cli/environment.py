@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from dbmigrate.api.rules import DatabaseAhead, OutOfOrder
+from dbmigrate.api.rules import DatabaseAhead, ForeignHistory, OutOfOrder
 from dbmigrate.cli.parameters import MAX_RETRIES, parse_duration
 from dbmigrate.cli.server_settings import parse_settings
 from dbmigrate.cli.textfile import read_text
@@ -62,6 +62,7 @@ FLAG_KEYS = (
 RULE_KEYS: Mapping[str, tuple[str, ...]] = {
     "MIGRATION_OUT_OF_ORDER": tuple(OutOfOrder),
     "MIGRATION_DATABASE_AHEAD": tuple(DatabaseAhead),
+    "MIGRATION_FOREIGN_HISTORY": tuple(ForeignHistory),
 }
 """Each rule's key, and its values; an option rules over it."""
 LINT_KEYS = ("MIGRATION_LINT", "MIGRATION_LINT_RULES")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from dbmigrate.api.rules import DatabaseAhead, OutOfOrder
+from dbmigrate.api.rules import DatabaseAhead, ForeignHistory, OutOfOrder
 from dbmigrate.cli.parameters import MAX_RETRIES, Duration
 from dbmigrate.cli.server_settings import ServerSetting
 
@@ -59,6 +59,7 @@ class Common:
     resource_generation: int | None
     out_of_order: str | None
     database_ahead: str | None
+    foreign_history: str | None
     expect_source: str | None
     transaction: str
     stop_file: Path | None
@@ -210,6 +211,12 @@ _COMMON: tuple[Callable[[Any], Any], ...] = (
         type=click.Choice([each.value for each in DatabaseAhead]),
         help="What to do about a database with newer versions than the source has.  "
         "[default: refuse]",
+    ),
+    _option(
+        "--foreign-history",
+        section=HOW,
+        type=click.Choice([each.value for each in ForeignHistory]),
+        help="What to do about a database that another tool has migrated.  [default: refuse]",
     ),
     _option(
         "--transaction",

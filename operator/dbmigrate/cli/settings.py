@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbmigrate.api.rules import DatabaseAhead, OutOfOrder, PlanRules
+from dbmigrate.api.rules import DatabaseAhead, ForeignHistory, OutOfOrder, PlanRules
 from dbmigrate.cli import direct
 from dbmigrate.cli.direct import Found
 from dbmigrate.cli.environment import (
@@ -295,10 +295,14 @@ def _rules(
     found = {**(read_process(process, RULE_KEYS).rules or {}), **((file and file.rules) or {})}
     out_of_order = common.out_of_order or found.get("MIGRATION_OUT_OF_ORDER")
     database_ahead = common.database_ahead or found.get("MIGRATION_DATABASE_AHEAD")
+    foreign_history = common.foreign_history or found.get("MIGRATION_FOREIGN_HISTORY")
     default = PlanRules()
     return PlanRules(
         out_of_order=OutOfOrder(out_of_order) if out_of_order else default.out_of_order,
         database_ahead=DatabaseAhead(database_ahead) if database_ahead else default.database_ahead,
+        foreign_history=(
+            ForeignHistory(foreign_history) if foreign_history else default.foreign_history
+        ),
     )
 
 

@@ -262,6 +262,8 @@ def _rules(execution: Execution) -> list[str]:
         execution.out_of_order.lower(),
         "--database-ahead",
         execution.database_ahead.lower(),
+        "--foreign-history",
+        execution.foreign_history.lower(),
     ]
     for name, value in sorted(execution.settings.items()):
         # In a container's arguments $(NAME) is a variable, and $$ the character itself.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbmigrate.api.report import Direction, UnfinishedFile
+from dbmigrate.api.rules import ForeignHistory
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.applied import AppliedMigration, newest
 from dbmigrate.migrations.plan import (
@@ -43,9 +44,30 @@ def make_plan(
     last_runs = history.read_last_runs(session, found)
     plan = _plan(session, found, source, applied, options, last_runs)
     _require_continuation(read_unfinished(session, found), plan)
+    if not applied and plan.steps and options.rules.foreign_history is ForeignHistory.REFUSE:
+        other = foreign_history(session)
+        if other:
+            raise _foreign(other)
     if options.expect_plan is not None:
         _require_plan(session, found, source, applied, plan, options.expect_plan)
     return plan
+
+
+def foreign_history(session: Session) -> str:
+    """Which tools have migrated this database, and where they say so; empty for none."""
+    from dbmigrate.postgres.adoption.detect import histories  # noqa: PLC0415 -- new databases only
+
+    return ", ".join(f"{tool.name} ({table})" for tool, table in histories(session))
+
+
+def _foreign(other: str) -> RefusedError:
+    return RefusedError(
+        f"dbmigrate has run nothing here, and another tool has: {other}",
+        code="ForeignHistoryFound",
+        hint="take its history over by `dbmigrate adopt`, or record what is there already by "
+        "`dbmigrate baseline VERSION`; if those tables are another application's: "
+        "--foreign-history ignore",
+    )
 
 
 def _require_continuation(unfinished: UnfinishedFile | None, plan: Plan) -> None:

@@ -14,7 +14,7 @@ from dbmigrate.migrations.applied import newest, pending, verify_checksums
 from dbmigrate.migrations.repeatables import due
 from dbmigrate.postgres import bookkeeping, history, linting
 from dbmigrate.postgres.parameters import require_parameters
-from dbmigrate.postgres.planning import make_plan
+from dbmigrate.postgres.planning import foreign_history, make_plan
 from dbmigrate.postgres.run import tell_plan
 
 if TYPE_CHECKING:
@@ -37,10 +37,12 @@ def _begin(context: Context) -> tuple[Session, bookkeeping.Bookkeeping]:
 
 def status(context: Context) -> None:
     """What is applied and what is pending."""
-    _begin(context)
+    session, _ = _begin(context)
     applied = context.read_applied()
     current = newest(applied)
     context.message = f"the database is at {current}" if current else "nothing is applied"
+    if not applied and (other := foreign_history(session)):
+        context.progress.warning(f"another tool has migrated this database: {other}")
     if context.source is not None:
         waiting = len(pending(context.source, applied, context.options.target))
         context.message += f", {waiting} pending" if waiting else ", nothing is pending"

@@ -41,7 +41,9 @@ COMMON = [
     *("--statement-timeout", "0s", "--stop-file", "/podinfo/stop"),
     *("--termination-message", "/dev/termination-log"),
 ]
-RULES = ["--out-of-order", "refuse", "--database-ahead", "refuse"]
+RULES = [
+    *("--out-of-order", "refuse", "--database-ahead", "refuse", "--foreign-history", "refuse"),
+]
 LINT = ["--lint-level", "report"]
 
 
@@ -244,8 +246,8 @@ def test_settings_and_rules_are_told_to_a_migrating_run_alone():
         "outOfOrder": "Warn",
         "databaseAhead": "Warn",
     }
-    assert arguments(execution=execution)[-10:-2] == [
-        *("--out-of-order", "warn", "--database-ahead", "warn"),
+    assert arguments(execution=execution)[-12:-2] == [
+        *("--out-of-order", "warn", "--database-ahead", "warn", "--foreign-history", "refuse"),
         *("--set", "app.price=$$(HOME) $$1", "--set", "work_mem=64MB"),
     ]
     plan = JobPlan(**{**_fields(PLAN), "action": Action.STATUS})

@@ -13,6 +13,7 @@ _FIELDS = {
     "--keep-data off": "spec.rollback.keepData: false",
     "--out-of-order warn": "spec.execution.outOfOrder: Warn",
     "--database-ahead warn": "spec.execution.databaseAhead: Warn",
+    "--foreign-history ignore": "spec.execution.foreignHistory: Ignore",
     "without --transaction all": "with spec.execution.transaction: File",
     "--wait-lock": "spec.execution.advisoryLockTimeout",
     "--lock-timeout": "spec.execution.lockTimeout",

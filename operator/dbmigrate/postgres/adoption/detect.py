@@ -30,6 +30,17 @@ _QUERY = """
 """
 
 
+def histories(session: Session) -> list[tuple[Tool, Table]]:
+    """Every table of another tool's under its usual name."""
+    names = sorted({usual for each in TOOLS for usual in each.tables})
+    return [
+        (each, Table(in_schema, in_table))
+        for in_schema, in_table, columns in session.query(_QUERY, {"names": names})
+        for each in TOOLS
+        if each.recognises(frozenset(columns)) and in_table in each.tables
+    ]
+
+
 def detect(session: Session, tool: str, table: str) -> tuple[Tool, Table]:
     """The one history of another tool that is meant.
 
