@@ -39,6 +39,8 @@ class Action(StrEnum):
     """Somebody takes the advisory lock whenever it is free, for a moment."""
     BLOCKER = "blocker"
     """Somebody holds a table that the files need, for some time."""
+    READER = "reader"
+    """Somebody has an old snapshot: CREATE INDEX CONCURRENTLY waits for it, half done."""
     CLOCK = "clock"
     """The runner's clock is an hour or a day off."""
     EDIT = "edit"
@@ -95,12 +97,18 @@ _WEIGHTS: Final = {
     Action.RACE: 5,
     Action.THIEF: 3,
     Action.BLOCKER: 1,
+    Action.READER: 4,
     Action.CLOCK: 2,
     Action.EDIT: 4,
 }
 _AT_COMMIT: Final = {Action.CUT: 0.75, Action.REFUSE: 0.75, Action.CRASH: 0.6}
 """The share of each that strikes at a COMMIT, where the most is at stake; of others a smaller."""
-_BY_TIME_ALONE: Final = {Action.RACE, Action.THIEF, Action.BLOCKER, Action.CLOCK}
+_BY_TIME_ALONE: Final = {Action.RACE, Action.THIEF, Action.BLOCKER, Action.READER, Action.CLOCK}
+
+
+_DEADLY: Final = (
+    Action.KILL, Action.SIGTERM, Action.TERMINATE, Action.KILL_BACKEND, Action.CRASH, Action.CUT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,12 @@ def draw_faults(
 ) -> tuple[Fault, ...]:
     """None to three faults of one run, but for those that the machine cannot do."""
     number = random.choice((0, 1, 1, 1, 1, 2, 2, 3))
-    drawn = (_draw(random, scale) for _ in range(number))
+    drawn = [_draw(random, scale) for _ in range(number)]
+    for reader in [fault for fault in drawn if fault.action is Action.READER]:
+        # Something strikes what waits for it.
+        end = reader.instant.seconds + reader.seconds
+        instant = Instant(seconds=random.uniform(reader.instant.seconds, end))
+        drawn.append(Fault(random.choice(_DEADLY), instant, random.choice(list(Cut)), 0.1))
     return tuple(fault for fault in drawn if fault.action not in without)
 
 

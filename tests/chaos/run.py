@@ -185,6 +185,7 @@ class Run:
             Action.RACE: lambda: self._race(fault.count),
             Action.THIEF: lambda: self.stage.steal_lock(fault.seconds),
             Action.BLOCKER: lambda: self.stage.block(fault.seconds),
+            Action.READER: lambda: self.stage.read(fault.seconds),
             Action.EDIT: lambda: self.stage.edit(self.random, fault.count),
         }
         strikes[fault.action]()

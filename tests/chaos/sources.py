@@ -190,18 +190,20 @@ def _unlock(file: _Writing) -> None:
 
 _SETTINGS: Final = (
     "set synchronous_commit = off;",
-    "set local synchronous_commit = off;",
     "set search_path = '';",
     "set session_replication_role = replica;",
     "set statement_timeout = '20s'; set application_name = 'somebody else';",
     "reset all;",
     "discard temp; discard sequences;",
 )
-_TEMPORARY: Final = "create temp table if not exists schema_migrations (id int);"
+_WITHIN_A_TRANSACTION: Final = (
+    "set local synchronous_commit = off;",
+    "create temp table if not exists schema_migrations (id int);",
+)
 
 
 def _setting(file: _Writing) -> None:
-    choices = _SETTINGS if file.by_statement else (*_SETTINGS, _TEMPORARY)
+    choices = _SETTINGS if file.by_statement else _SETTINGS + _WITHIN_A_TRANSACTION
     file.add(file.random.choice(choices))
 
 

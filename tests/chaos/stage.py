@@ -236,6 +236,16 @@ class Stage:
             blocker.execute("lock table chaos.counter in exclusive mode")
             self._over.wait(seconds)
 
+    def read(self, seconds: float) -> None:
+        """Hold a snapshot."""
+        self._start(lambda: self._read(seconds))
+
+    def _read(self, seconds: float) -> None:
+        with self.connect() as reader, reader.transaction():
+            reader.execute("set transaction isolation level repeatable read, read only")
+            reader.execute("select 1")
+            self._over.wait(seconds)
+
     def _start(self, act) -> None:  # type: ignore[no-untyped-def]
         def run() -> None:
             with contextlib.suppress(psycopg.OperationalError):  # another fault struck it
