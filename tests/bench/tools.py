@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -27,7 +28,7 @@ class Mode(enum.Enum):
     ALL = enum.auto()
 
 
-class Tool:
+class Tool(ABC):
     """A tool, and how it is driven."""
 
     name: ClassVar[str]
@@ -43,13 +44,13 @@ class Tool:
     def __init__(self, program: Path) -> None:
         self.program = program
 
+    @abstractmethod
     def lay_out(self, folder: Path, scripts: Sequence[str]) -> None:
         """Write the files in the tool's own form."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self, folder: Path, server: Server, database: str, mode: Mode) -> Command:
         """Apply all that is pending."""
-        raise NotImplementedError
 
     def mark(self, folder: Path, server: Server, database: str) -> Command:
         """Bring the history to where all files count as applied (they do nothing anyway)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from dbmigrate.migrations.statements import Decoder, decode, excerpt_of
 from dbmigrate.migrations.version import Version
 
 
-class SourceFile:
+class SourceFile(ABC):
     """One file of SQL, as it was read."""
 
     file: str
@@ -22,14 +23,14 @@ class SourceFile:
     """Where it was read, for messages to people."""
 
     @property
+    @abstractmethod
     def direction(self) -> Direction:
         """What running it is, for the history."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def version_text(self) -> str:
         """Its version; empty for a file that has none."""
-        raise NotImplementedError
 
     @property
     def key(self) -> str:
