@@ -31,9 +31,12 @@ def client_program(name: Literal["helm", "kubectl"]) -> Path:
     return Path(found)
 
 
-def await_served(kubectl: Kubectl, crd: str, group: str, *, timeout: float = 30) -> None:
-    """Wait until the API server serves a new CRD: its discovery comes after `Established`."""
-    kubectl.wait(f"crd/{crd}", "condition=Established", timeout=timeout)
+def await_served(kubectl: Kubectl, group: str, *, timeout: float = 30) -> None:
+    """Wait until the API server serves a new CRD: its discovery comes after `Established`.
+
+    `kubectl wait --for=condition=Established` is no help: it fails at once on a CRD so new that
+    the server has not filled its list of conditions.
+    """
     end = time.monotonic() + timeout
     while True:
         try:

@@ -111,7 +111,7 @@ def test_an_upgrade_upgrades_the_crd(kubectl: Kubectl, release: Release) -> None
 def test_uninstalling_leaves_the_crd_and_its_resources(kubectl: Kubectl, release: Release) -> None:
     """Nobody loses the record of a production database by removing a program."""
     release.helm("install", *_values(release))
-    await_served(kubectl, release.crd, release.group)
+    await_served(kubectl, release.group)
     kubectl.apply(_migration(release))
     release.helm("uninstall", "--wait")
     assert kubectl("get", release.crd, "--output=name").endswith("/kept\n")

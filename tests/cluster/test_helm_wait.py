@@ -67,7 +67,7 @@ def waiter(kubectl: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Waiter]
     made = Waiter(kubectl, chart, f"databasemigrations.{group}")
     definition = CRD.read_text(encoding="utf-8").replace("dbmigrate.dev", group)
     kubectl("create", "--filename=-", stdin=definition)
-    await_served(kubectl, made.crd, group)
+    await_served(kubectl, group)
     assert made.helm("--wait=hookOnly") == ""
     yield made
     kubectl("delete", "crd", made.crd, "--wait=false")
