@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbmigrate.postgres.retrying import LOCK_TIMEOUT
+from dbmigrate.postgres.executing.retrying import LOCK_TIMEOUT
 from tests.postgres.servers import Server, binaries
 
 if TYPE_CHECKING:

@@ -8,16 +8,6 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 
-import dbmigrate.cli.commands
-import dbmigrate.cli.gathering
-import dbmigrate.cli.invocation
-import dbmigrate.cli.output_json
-import dbmigrate.cli.secret
-import dbmigrate.postgres.checking
-import dbmigrate.postgres.conninfo
-import dbmigrate.postgres.migrating
-import dbmigrate.postgres.reading
-import dbmigrate.postgres.run  # noqa: F401
 from dbmigrate import __main__ as program
 
 

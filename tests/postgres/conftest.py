@@ -17,9 +17,9 @@ import pytest
 from dbmigrate.api.report import EventName, RunResult
 from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.version import Version
-from dbmigrate.postgres.connection import ConnectionSettings
-from dbmigrate.postgres.interruption import Interruption
 from dbmigrate.postgres.run import RunOptions, run
+from dbmigrate.postgres.server.connection import ConnectionSettings
+from dbmigrate.postgres.server.interruption import Interruption
 
 sys.path.insert(0, str(Path(__file__).parent))
 from servers import Server, binaries

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from dbmigrate.api.report import EventName
-from dbmigrate.postgres import blockers
-from dbmigrate.postgres.connection import SessionSettings, connect
-from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.reporting import blockers
+from dbmigrate.postgres.server.connection import SessionSettings, connect
+from dbmigrate.postgres.server.interruption import Interruption
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import pytest
 
-from dbmigrate.postgres.connection import CATALOG, SessionSettings, connect
-from dbmigrate.postgres.interruption import Interruption
 from dbmigrate.postgres.rollback import catalog
+from dbmigrate.postgres.server.connection import CATALOG, SessionSettings, connect
+from dbmigrate.postgres.server.interruption import Interruption
 
 SETUP = """
     create schema s;

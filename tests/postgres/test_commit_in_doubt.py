@@ -9,8 +9,8 @@ from tests.chaos.relay import Cut, Relay, Trigger, Way
 
 from conftest import until
 from dbmigrate.api.report import EventName, Outcome
-from dbmigrate.postgres import settling
-from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.executing import settling
+from dbmigrate.postgres.server.interruption import Interruption
 
 SENT = b"\0commit\0"
 """In the message that asks for it (PostgreSQL manual, section 55.7: Parse)."""

@@ -9,7 +9,7 @@ import pytest
 from conftest import until
 from dbmigrate.api.report import Outcome
 from dbmigrate.errors import RefusedError
-from dbmigrate.postgres.connection import ConnectionSettings, require_supported
+from dbmigrate.postgres.server.connection import ConnectionSettings, require_supported
 
 SECRET = "s3cr3t-Pässwort"
 

@@ -6,9 +6,9 @@ from dbmigrate.migrations.content import HeldContent
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.migrations.statements import split
 from dbmigrate.migrations.version import Version
-from dbmigrate.postgres.connection import SessionSettings, connect
-from dbmigrate.postgres.grammar import syntax_errors
-from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.executing.grammar import syntax_errors
+from dbmigrate.postgres.server.connection import SessionSettings, connect
+from dbmigrate.postgres.server.interruption import Interruption
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from dbmigrate.api.checks import IntegrityCheck
 from dbmigrate.errors import RefusedError, UnreachableError
 from dbmigrate.migrations.checks import load_checks
-from dbmigrate.postgres.integrity import _Snapshot, run_checks
-from dbmigrate.postgres.integrity_events import PAYLOAD_LIMIT, record_report
+from dbmigrate.postgres.integrity.checks import _Snapshot, run_checks
+from dbmigrate.postgres.integrity.events import PAYLOAD_LIMIT, record_report
 
 SAMPLE = Path(__file__).parents[2] / "migrations"
 

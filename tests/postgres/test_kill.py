@@ -13,9 +13,9 @@ from proxy import Proxy
 
 from conftest import until
 from dbmigrate.api.report import EventName, Outcome, parse_result
-from dbmigrate.postgres import execution
-from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.executing import execution
 from dbmigrate.postgres.lock import KEY
+from dbmigrate.postgres.server.interruption import Interruption
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from dbmigrate.api.report import EventName, Outcome
-from dbmigrate.postgres.doubting import Connection
 from dbmigrate.postgres.lock import KEY
+from dbmigrate.postgres.server.doubting import Connection
 
 
 @pytest.fixture

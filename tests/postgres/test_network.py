@@ -8,9 +8,9 @@ from network import FROM_SERVER, TO_SERVER, Wire, packets_of
 
 from conftest import until
 from dbmigrate.api.report import EventName
-from dbmigrate.postgres.connection import ConnectionSettings, SessionSettings, connect
-from dbmigrate.postgres.interruption import Interruption
 from dbmigrate.postgres.lock import KEY
+from dbmigrate.postgres.server.connection import ConnectionSettings, SessionSettings, connect
+from dbmigrate.postgres.server.interruption import Interruption
 
 pytestmark = pytest.mark.one_version
 

@@ -10,8 +10,13 @@ from pgbouncer import PgBouncer, version
 from conftest import until
 from dbmigrate.api.report import EventName
 from dbmigrate.migrations.version import Version
-from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
-from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.server.connection import (
+    CATALOG,
+    ConnectionSettings,
+    SessionSettings,
+    connect,
+)
+from dbmigrate.postgres.server.interruption import Interruption
 from dbmigrate.postgres.watch import HistoryWatch
 
 pytestmark = pytest.mark.one_version

@@ -9,10 +9,10 @@ from command_line import CommandLine
 from dbmigrate.api.report import EventName, ProofStatus
 from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.version import Version
-from dbmigrate.postgres.connection import ConnectionSettings
-from dbmigrate.postgres.interruption import Interruption
 from dbmigrate.postgres.rollback.prove import ProveRequest, prove
 from dbmigrate.postgres.run import RunOptions
+from dbmigrate.postgres.server.connection import ConnectionSettings
+from dbmigrate.postgres.server.interruption import Interruption
 
 SCRATCH = "select datname from pg_database where datname ~ '^dbmigrate_prove_' order by 1"
 

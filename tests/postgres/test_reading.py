@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 from dbmigrate.api.report import EventName, Outcome
-from dbmigrate.postgres.connection import SessionSettings, connect
-from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.server.connection import SessionSettings, connect
+from dbmigrate.postgres.server.interruption import Interruption
 
 
 def test_status_tells_what_is_applied_and_what_is_pending(database):

@@ -13,9 +13,9 @@ from tests.chaos.runners import CLOCKS
 
 from conftest import until
 from dbmigrate.api.report import EventName, Outcome
-from dbmigrate.postgres import session as engine_session
-from dbmigrate.postgres.interruption import Interruption
 from dbmigrate.postgres.lock import KEY
+from dbmigrate.postgres.server import session as engine_session
+from dbmigrate.postgres.server.interruption import Interruption
 
 IS_SLEEPING = """
     select count(*) = 1 from pg_stat_activity

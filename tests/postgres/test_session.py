@@ -2,9 +2,9 @@
 
 import pytest
 
-from dbmigrate.postgres.connection import SessionSettings, connect
-from dbmigrate.postgres.interruption import Interruption
-from dbmigrate.postgres.session import SYNC, ConnectionLostError, Request
+from dbmigrate.postgres.server.connection import SessionSettings, connect
+from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.session import SYNC, ConnectionLostError, Request
 
 pytestmark = pytest.mark.one_version
 MIB = 1 << 20

@@ -9,8 +9,8 @@ import pytest
 from servers import Server, binaries
 
 from dbmigrate.errors import UnreachableError
-from dbmigrate.postgres.connection import ConnectionSettings, SessionSettings, connect
-from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.server.connection import ConnectionSettings, SessionSettings, connect
+from dbmigrate.postgres.server.interruption import Interruption
 
 DEBIAN = 15
 NAME = "db.example"

@@ -3,7 +3,7 @@
 The same list stands in a resource (`spec.integrityChecks`) and in the file that `dbmigrate check`
 reads. A check has a name, a severity and exactly one body, which says what kind of rule it is; the
 kinds are named after dbt's data tests where dbt has one. How they are run is
-`dbmigrate.postgres.integrity`'s business; nothing here touches a database.
+`dbmigrate.postgres.integrity.checks`'s business; nothing here touches a database.
 
 A structural schema cannot say "one of these": each kind is an optional field, and a rule (here for
 files, as CEL for the API server) demands exactly one.

@@ -18,7 +18,7 @@ from dbmigrate.api.report import EventName, Failure, Outcome, RunResult, termina
 from dbmigrate.cli.results import now, result_of
 from dbmigrate.cli.streams import standard_error, standard_output
 from dbmigrate.errors import DbmigrateError, InterruptedRunError
-from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.server.interruption import Interruption
 
 if TYPE_CHECKING:
     from dbmigrate.cli.options import Common

@@ -56,8 +56,8 @@ def option_uri(text: str, option: str, *, is_typed: bool) -> tuple[dict[str, str
     Raises:
         UsageError: code InvalidDatabaseUri, or PasswordOnCommandLine.
     """
-    from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
-    from dbmigrate.postgres.unreachable import SECRETS  # noqa: PLC0415 -- as above
+    from dbmigrate.postgres.server.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
+    from dbmigrate.postgres.server.unreachable import SECRETS  # noqa: PLC0415 -- as above
 
     variable = "DBMIGRATE_" + option.removeprefix("--").replace("-", "_").upper()
     origin = option if is_typed else variable

@@ -19,7 +19,7 @@ from dbmigrate.cli.pinning import pin
 from dbmigrate.cli.rollback_commands import ROLLBACK_COMMANDS
 from dbmigrate.cli.signals import handled
 from dbmigrate.errors import DbmigrateError, UsageError
-from dbmigrate.postgres.interruption import Interrupted
+from dbmigrate.postgres.server.interruption import Interrupted
 
 PROGRAM = "dbmigrate"
 

@@ -29,10 +29,10 @@ def prove_rollbacks(
     with app.interruption.raising():
         source = read(app, "prove", common)
         settings = resolve(common, app.process)
-        from dbmigrate.postgres.connection import ConnectionSettings  # noqa: PLC0415 -- psycopg
-        from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- psycopg
         from dbmigrate.postgres.rollback.prove import ProveRequest, prove  # noqa: PLC0415
         from dbmigrate.postgres.run import RunOptions  # noqa: PLC0415 -- psycopg
+        from dbmigrate.postgres.server.connection import ConnectionSettings  # noqa: PLC0415 -- psycopg
+        from dbmigrate.postgres.server.conninfo import parse_conninfo  # noqa: PLC0415 -- psycopg
     for warning in settings.warnings:
         app.warn(warning)
     options = RunOptions(

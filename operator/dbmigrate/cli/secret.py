@@ -71,7 +71,7 @@ def read_secret(folder: Path) -> dict[str, str]:
     if "port" in params:
         _check_port(folder, params["port"])
     if "uri" in present:
-        from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
+        from dbmigrate.postgres.server.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
 
         params.update(parse_conninfo(_value(folder, "uri"), origin=str(folder / "uri")))
     elif "host" not in params and DIRECT not in present:
@@ -92,7 +92,7 @@ def read_direct(folder: Path) -> dict[str, str] | None:
     """
     if not (folder / DIRECT).exists():
         return None
-    from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
+    from dbmigrate.postgres.server.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
 
     return parse_conninfo(_value(folder, DIRECT), origin=str(folder / DIRECT))
 

@@ -43,7 +43,7 @@ from dbmigrate.lint.policy import Wish
 
 if TYPE_CHECKING:
     from dbmigrate.cli.options import Common
-    from dbmigrate.postgres.connection import ConnectionSettings
+    from dbmigrate.postgres.server.connection import ConnectionSettings
 
 DEFAULT_CONNECT_TIMEOUT = 10.0
 """Seconds."""
@@ -97,8 +97,8 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
             (PasswordOnCommandLine), no database named (NoDatabase), an unknown
             environment (UnknownEnvironment), or what a source itself finds wrong.
     """
-    from dbmigrate.postgres import retrying  # noqa: PLC0415 -- loads psycopg
-    from dbmigrate.postgres.connection import ConnectionSettings  # noqa: PLC0415 -- as above
+    from dbmigrate.postgres.executing import retrying  # noqa: PLC0415 -- loads psycopg
+    from dbmigrate.postgres.server.connection import ConnectionSettings  # noqa: PLC0415 -- as above
 
     file_path, file = _environment_file(common, process)
     option = direct.by_option(common)
@@ -202,7 +202,7 @@ def _by_option(common: Common) -> Found | None:
 def _by_url(process: Mapping[str, str]) -> Found | None:
     if not process.get("DATABASE_URL"):
         return None
-    from dbmigrate.postgres.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
+    from dbmigrate.postgres.server.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
 
     urls = {
         name: parse_conninfo(process[name], origin=name)

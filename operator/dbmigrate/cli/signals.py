@@ -12,7 +12,7 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
-from dbmigrate.postgres.interruption import Interruption
+from dbmigrate.postgres.server.interruption import Interruption
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LAST = 3

@@ -20,12 +20,12 @@ _PLACES: Final = {
     "plan": "reading.plan",
     "validate": "reading.validate",
     "lint": "reading.lint",
-    "check": "checking.check",
-    "baseline": "baseline.baseline",
-    "resolve": "resolving.resolve",
-    "repair": "repair.repair",
+    "check": "integrity.command.check",
+    "baseline": "amending.baseline.baseline",
+    "resolve": "amending.resolving.resolve",
+    "repair": "amending.repair.repair",
     "adopt": "adoption.adopt.adopt",
-    "pin": "pinning.pin",
+    "pin": "amending.pinning.pin",
 }
 """Module and function, below this package."""
 

@@ -13,12 +13,13 @@ from dbmigrate.errors import (
     MigrationFailedError,
     UnreachableError,
 )
-from dbmigrate.postgres import blockers, bookkeeping
-from dbmigrate.postgres.advice import advice_for
-from dbmigrate.postgres.connection import ConnectionSettings
-from dbmigrate.postgres.failures import is_transient
-from dbmigrate.postgres.interruption import Interrupted, Interruption
-from dbmigrate.postgres.session import ConnectionLostError, ServerError, Session
+from dbmigrate.postgres import bookkeeping
+from dbmigrate.postgres.executing.advice import advice_for
+from dbmigrate.postgres.executing.failures import is_transient
+from dbmigrate.postgres.reporting import blockers
+from dbmigrate.postgres.server.connection import ConnectionSettings
+from dbmigrate.postgres.server.interruption import Interrupted, Interruption
+from dbmigrate.postgres.server.session import ConnectionLostError, ServerError, Session
 
 
 def interrupted(interruption: Interruption) -> InterruptedRunError:

@@ -23,9 +23,9 @@ from dbmigrate.migrations.files import MigrationFile, SourceFile
 from dbmigrate.migrations.repeatables import LastRun
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.bookkeeping import HISTORY, Bookkeeping
-from dbmigrate.postgres.failures import as_json
+from dbmigrate.postgres.executing.failures import as_json
 from dbmigrate.postgres.live import LIVE, live
-from dbmigrate.postgres.session import Request, Session
+from dbmigrate.postgres.server.session import Request, Session
 
 _REPEATABLES: Final = 2
 """The step of the bookkeeping from which on the history has repeatable files."""

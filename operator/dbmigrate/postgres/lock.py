@@ -19,9 +19,9 @@ from psycopg import sql
 
 from dbmigrate.api.report import LockHolder
 from dbmigrate.errors import LockNotObtainedError
-from dbmigrate.postgres import blockers
 from dbmigrate.postgres.bookkeeping import Bookkeeping
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.reporting import blockers
+from dbmigrate.postgres.server.session import Session
 
 KEY: Final = int.from_bytes(b"dbmigrat")
 """Of the lock; PostgreSQL keeps advisory locks apart by database."""

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 from dbmigrate.api.report import Direction
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres import bookkeeping, linting, lock
-from dbmigrate.postgres.applying import ALL, Applying
-from dbmigrate.postgres.parameters import require_parameters
+from dbmigrate.postgres.executing.applying import ALL, Applying
+from dbmigrate.postgres.executing.prerequisites import check_scripts, scripts_of
 from dbmigrate.postgres.planning import make_plan, require_generation
-from dbmigrate.postgres.prerequisites import check_scripts, scripts_of
 from dbmigrate.postgres.proof import not_shown
 from dbmigrate.postgres.rollback.untried import require_triable
 from dbmigrate.postgres.run import tell_plan
+from dbmigrate.postgres.server.parameters import require_parameters
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.run import Context
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 
 def migrate(context: Context) -> None:
@@ -107,6 +107,6 @@ def _verify(context: Context) -> None:
 
 def _check(context: Context) -> None:
     if context.options.checks:
-        from dbmigrate.postgres.checking import check  # noqa: PLC0415 -- loads pydantic
+        from dbmigrate.postgres.integrity.command import check  # noqa: PLC0415 -- loads pydantic
 
         check(context)

@@ -20,13 +20,13 @@ from dbmigrate.migrations.plan import (
 from dbmigrate.migrations.repeatables import LastRun
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import history
-from dbmigrate.postgres.ledger import read_unfinished
+from dbmigrate.postgres.executing.ledger import read_unfinished
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.run import RunOptions
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 
 def make_plan(

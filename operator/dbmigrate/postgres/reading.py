@@ -13,13 +13,13 @@ from dbmigrate.migrations.ahead import ahead_of, describe, way_back
 from dbmigrate.migrations.applied import newest, pending, verify_checksums
 from dbmigrate.migrations.repeatables import due
 from dbmigrate.postgres import bookkeeping, history, linting
-from dbmigrate.postgres.parameters import require_parameters
 from dbmigrate.postgres.planning import foreign_history, make_plan
 from dbmigrate.postgres.run import tell_plan
+from dbmigrate.postgres.server.parameters import require_parameters
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.run import Context
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 
 def _begin(context: Context) -> tuple[Session, bookkeeping.Bookkeeping]:
@@ -81,7 +81,7 @@ def validate(context: Context) -> None:
     Raises:
         RefusedError, SourceError, UsageError: what would stop `up`.
     """
-    from dbmigrate.postgres.prerequisites import (  # noqa: PLC0415 -- status does without
+    from dbmigrate.postgres.executing.prerequisites import (  # noqa: PLC0415 -- status does without
         Script,
         check_scripts,
         scripts_of,

@@ -45,14 +45,19 @@ from dbmigrate.migrations.repeatables import LastRun, due
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import bookkeeping, endings, history
 from dbmigrate.postgres.commands import command_named
-from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
-from dbmigrate.postgres.interruption import Interrupted, Interruption
-from dbmigrate.postgres.ledger import read_unfinished
-from dbmigrate.postgres.progress import Progress, Reporter
+from dbmigrate.postgres.executing.ledger import read_unfinished
+from dbmigrate.postgres.executing.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
 from dbmigrate.postgres.proof import not_shown
-from dbmigrate.postgres.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
+from dbmigrate.postgres.reporting.progress import Progress, Reporter
 from dbmigrate.postgres.rollback.options import ALL_KEPT, KEEP, KeepOptions, KeptRequest
-from dbmigrate.postgres.session import ConnectionLostError, Session
+from dbmigrate.postgres.server.connection import (
+    CATALOG,
+    ConnectionSettings,
+    SessionSettings,
+    connect,
+)
+from dbmigrate.postgres.server.interruption import Interrupted, Interruption
+from dbmigrate.postgres.server.session import ConnectionLostError, Session
 
 if TYPE_CHECKING:
     from dbmigrate.api.checks import IntegrityCheck

@@ -15,10 +15,10 @@ from dbmigrate.errors import RefusedError, UnreachableError
 from dbmigrate.migrations.applied import newest
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.bookkeeping import look
-from dbmigrate.postgres.connection import ConnectionSettings, SessionSettings, connect
 from dbmigrate.postgres.history import read_applied
-from dbmigrate.postgres.interruption import Interruption
-from dbmigrate.postgres.session import ConnectionLostError, Session
+from dbmigrate.postgres.server.connection import ConnectionSettings, SessionSettings, connect
+from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.session import ConnectionLostError, Session
 
 _NOT_YET = frozenset({"HistorySchemaMissing", "SessionRefused"})
 

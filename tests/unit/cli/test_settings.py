@@ -7,7 +7,7 @@ import pytest
 from dbmigrate.cli.options import Common
 from dbmigrate.cli.settings import resolve
 from dbmigrate.errors import UsageError
-from dbmigrate.postgres.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
+from dbmigrate.postgres.executing.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
 
 PASSWORD = "s3cret-Pass"
 

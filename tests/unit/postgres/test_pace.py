@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from dbmigrate.postgres.pace import Pace
+from dbmigrate.postgres.reporting.pace import Pace
 
 
 def told(pace, end, about=lambda _: "it"):

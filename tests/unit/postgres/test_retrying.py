@@ -3,7 +3,7 @@
 import pytest
 
 from dbmigrate.errors import DbmigrateError, MigrationFailedError, RefusedError
-from dbmigrate.postgres.retrying import RetryPolicy
+from dbmigrate.postgres.executing.retrying import RetryPolicy
 
 LOCKED = MigrationFailedError("locked", sqlstate="55P03", transient=True)
 

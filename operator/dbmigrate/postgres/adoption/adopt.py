@@ -28,8 +28,8 @@ from dbmigrate.migrations.matching import Adopted, Evidence
 from dbmigrate.migrations.originals import read_originals
 from dbmigrate.postgres.adoption.detect import detect
 from dbmigrate.postgres.adoption.tool import Table, Tool
-from dbmigrate.postgres.amending import Amending, Row, amending, insert_rows
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.amending.frame import Amending, Row, amending, insert_rows
+from dbmigrate.postgres.server.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from dbmigrate.migrations.foreign import ForeignHistory, ForeignMigration
 from dbmigrate.postgres.adoption.tool import Table, Tool, unfinished
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.server.session import Session
 
 
 def read(session: Session, table: Table) -> ForeignHistory:

@@ -13,7 +13,7 @@ from dbmigrate.postgres.adoption.goose import GOOSE
 from dbmigrate.postgres.adoption.liquibase import LIQUIBASE
 from dbmigrate.postgres.adoption.sqitch import SQITCH
 from dbmigrate.postgres.adoption.tool import Table, Tool
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.server.session import Session
 
 TOOLS: Final = (FLYWAY, LIQUIBASE, GOLANG_MIGRATE, DBMATE, GOOSE, ALEMBIC, SQITCH)
 

@@ -17,7 +17,7 @@ from dbmigrate.migrations.foreign import Digests, ForeignHistory, ForeignMigrati
 from dbmigrate.migrations.originals import Form
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.postgres.adoption.tool import LOCAL_TIME, Table, Tool, unfinished
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.server.session import Session
 
 _QUERY = f"""
     select version, description, type, script, checksum::text, installed_by,

@@ -12,7 +12,7 @@ from psycopg import sql
 from dbmigrate.migrations.foreign import ForeignHistory, ForeignMigration, version_of
 from dbmigrate.migrations.originals import Form
 from dbmigrate.postgres.adoption.tool import LOCAL_TIME, Table, Tool
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.server.session import Session
 
 _QUERY = f"""
     select version_id::text, is_applied, {LOCAL_TIME.format("tstamp::timestamp")}

@@ -17,7 +17,7 @@ from psycopg import sql
 from dbmigrate.migrations.foreign import Digests, ForeignHistory, ForeignMigration, version_of
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.postgres.adoption.tool import LOCAL_TIME, Table, Tool, unfinished
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.server.session import Session
 
 _QUERY = f"""
     select id, author, filename, exectype, md5sum, description, {LOCAL_TIME.format("dateexecuted")}

@@ -15,7 +15,7 @@ from dbmigrate.migrations.foreign import Digests, ForeignHistory, ForeignMigrati
 from dbmigrate.migrations.originals import Form
 from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.postgres.adoption.tool import Table, Tool
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.server.session import Session
 
 _QUERY = """
     select project, change, script_hash, committed_at::text, committer_name, committer_email

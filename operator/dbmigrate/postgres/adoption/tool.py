@@ -10,7 +10,7 @@ from psycopg import sql
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.foreign import DigestOf, ForeignHistory, no_digests
 from dbmigrate.migrations.originals import Form
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.server.session import Session
 
 
 @dataclass(frozen=True, slots=True)

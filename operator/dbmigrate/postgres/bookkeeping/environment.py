@@ -8,7 +8,7 @@ from psycopg import sql
 
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.bookkeeping.tables import Bookkeeping
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.server.session import Session
 
 
 def check_environment(found: Bookkeeping, claimed: str | None) -> str | None:

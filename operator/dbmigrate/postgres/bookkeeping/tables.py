@@ -11,7 +11,7 @@ from psycopg import sql
 from dbmigrate import __version__
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.bookkeeping.steps import VERSION
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.server.session import Session
 
 HISTORY: Final = "schema_migrations"
 REPAIRS: Final = "migration_repairs"

@@ -17,7 +17,7 @@ from dbmigrate import __version__
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.bookkeeping.steps import STEPS, VERSION
 from dbmigrate.postgres.bookkeeping.tables import TABLES, Bookkeeping, denied
-from dbmigrate.postgres.session import Session
+from dbmigrate.postgres.server.session import Session
 
 
 def bring_up_to_date(session: Session, found: Bookkeeping) -> Bookkeeping:

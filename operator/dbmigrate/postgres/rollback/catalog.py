@@ -20,7 +20,7 @@ from dbmigrate.postgres.bookkeeping import TABLES
 from dbmigrate.postgres.rollback.tables import execute, verbatim
 
 if TYPE_CHECKING:
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 _SCRIPT: Final = Path(__file__).with_name("catalog.sql")
 COLUMN_ORDER: Final = "column order"

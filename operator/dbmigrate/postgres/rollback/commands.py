@@ -14,7 +14,7 @@ from dbmigrate.postgres.rollback.sizes import format_size
 if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.run import Context
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 
 def _list(context: Context) -> None:

@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Composable, Composed, Literal
 from dbmigrate.postgres.rollback.tables import Table, as_text, execute
 
 if TYPE_CHECKING:
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 
 @dataclass(frozen=True, slots=True)

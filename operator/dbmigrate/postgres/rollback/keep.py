@@ -19,7 +19,7 @@ from dbmigrate.postgres.rollback.tables import CANONICAL, Column, Table, as_obje
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 LOG: Final = "rollback_data_log"
 CHUNK_BYTES: Final = 1 << 20

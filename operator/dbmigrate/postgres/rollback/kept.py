@@ -13,14 +13,14 @@ from psycopg.sql import SQL, Composable, Literal
 from dbmigrate.api.report import KeptData
 from dbmigrate.errors import MigrationFailedError, RefusedError
 from dbmigrate.postgres import lock
-from dbmigrate.postgres.failures import is_transient
+from dbmigrate.postgres.executing.failures import is_transient
 from dbmigrate.postgres.rollback.keep import LOG
 from dbmigrate.postgres.rollback.tables import execute
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.rollback.options import KeptRequest
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 _STEP: Final = 4
 """The bookkeeping's version from which on there are sets."""

@@ -16,7 +16,7 @@ from dbmigrate.postgres.rollback.tables import Size, Table, describe, size_of, s
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.rollback.storage import Storage
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 
 @dataclass(frozen=True, slots=True)

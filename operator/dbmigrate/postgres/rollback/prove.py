@@ -36,13 +36,18 @@ from dbmigrate.errors import (
 )
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import bookkeeping, history
-from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
-from dbmigrate.postgres.interruption import Interrupted, Interruption
 from dbmigrate.postgres.rollback import catalog, scratch
 from dbmigrate.postgres.rollback.catalog import COLUMN_ORDER, Catalog, ObjectDifference
 from dbmigrate.postgres.rollback.options import KeepOptions
 from dbmigrate.postgres.run import Reporter, RunOptions, run
-from dbmigrate.postgres.session import ConnectionLostError
+from dbmigrate.postgres.server.connection import (
+    CATALOG,
+    ConnectionSettings,
+    SessionSettings,
+    connect,
+)
+from dbmigrate.postgres.server.interruption import Interrupted, Interruption
+from dbmigrate.postgres.server.session import ConnectionLostError
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.source import MigrationFile, Source

@@ -21,7 +21,7 @@ from dbmigrate.postgres.rollback.tables import Column, Table, as_text, execute, 
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 _CONFLICT: Final = (
     "nothing was restored; --on-conflict skip leaves what is there, --on-conflict replace "

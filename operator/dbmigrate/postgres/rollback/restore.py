@@ -22,7 +22,7 @@ from dbmigrate.postgres.rollback.tables import Table, canonical, describe, execu
 if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.rollback.options import KeptRequest
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 _REFERS: Final = """
     select conrelid::int8, confrelid::int8 from pg_catalog.pg_constraint

@@ -19,11 +19,16 @@ import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from dbmigrate.errors import DbmigrateError, RefusedError
-from dbmigrate.postgres.connection import CATALOG, ConnectionSettings, SessionSettings, connect
-from dbmigrate.postgres.interruption import Interrupted, Interruption
 from dbmigrate.postgres.rollback import catalog
 from dbmigrate.postgres.rollback.tables import execute
-from dbmigrate.postgres.session import ConnectionLostError, Session
+from dbmigrate.postgres.server.connection import (
+    CATALOG,
+    ConnectionSettings,
+    SessionSettings,
+    connect,
+)
+from dbmigrate.postgres.server.interruption import Interrupted, Interruption
+from dbmigrate.postgres.server.session import ConnectionLostError, Session
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.run import RunOptions

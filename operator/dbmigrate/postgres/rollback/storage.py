@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 # Generated columns hold nothing of their own. Indexes, views and foreign tables hold nothing here.
 _RELATIONS: Final = """

@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 if TYPE_CHECKING:
-    from dbmigrate.postgres.session import Session
+    from dbmigrate.postgres.server.session import Session
 
 CANONICAL: Final = {
     "search_path": "pg_catalog",

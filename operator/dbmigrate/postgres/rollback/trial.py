@@ -19,7 +19,7 @@ from psycopg.sql import SQL
 
 from dbmigrate.api.report import KeptData
 from dbmigrate.errors import MigrationFailedError
-from dbmigrate.postgres.failures import is_transient
+from dbmigrate.postgres.executing.failures import is_transient
 from dbmigrate.postgres.rollback import storage
 from dbmigrate.postgres.rollback.keep import Catch, Keeper, KeptSet
 from dbmigrate.postgres.rollback.losses import Changes, Loss, LossKind, compare
@@ -32,7 +32,7 @@ from dbmigrate.postgres.rollback.measure import (
 from dbmigrate.postgres.rollback.options import RollbackRefusedError
 from dbmigrate.postgres.rollback.sizes import format_size, sum_of
 from dbmigrate.postgres.rollback.tables import canonical, execute
-from dbmigrate.postgres.session import SYNC, Batch, Request, Session
+from dbmigrate.postgres.server.session import SYNC, Batch, Request, Session
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.source import MigrationFile

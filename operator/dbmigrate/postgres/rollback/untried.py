@@ -13,10 +13,10 @@ from dbmigrate.api.report import Direction
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.directives import TransactionMode
 from dbmigrate.migrations.statements import Statement, StatementKind, classify
-from dbmigrate.postgres.failures import place
+from dbmigrate.postgres.executing.failures import place
 
 if TYPE_CHECKING:
-    from dbmigrate.postgres.prerequisites import Script
+    from dbmigrate.postgres.executing.prerequisites import Script
     from dbmigrate.postgres.rollback.options import KeepOptions
 
 

@@ -1,0 +1,1 @@
+"""Commands that record without running anything: baseline, repair, resolve, pin."""

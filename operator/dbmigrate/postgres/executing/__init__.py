@@ -1,0 +1,1 @@
+"""How files run: checked, executed by their mode, committed with their rows, settled, retried."""

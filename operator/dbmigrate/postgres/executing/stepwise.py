@@ -1,0 +1,383 @@
+"""One file that runs by statement, because a statement of it cannot run in a transaction.
+
+Each statement that may is one transaction with its entry in the ledger: both or neither. One
+that may not is written down as begun, runs, and is written down as done; cut off between, it
+is looked at by the next run. So a run that was cut off anywhere is taken up at the right
+statement. What changes the session alone (SET) is said again each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, Self
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.sql import Composed
+
+from dbmigrate.errors import MigrationFailedError, RefusedError
+from dbmigrate.migrations.sql.session_state import is_session_only
+from dbmigrate.migrations.statements import Statement, StatementKind, classify
+from dbmigrate.postgres import lock
+from dbmigrate.postgres.executing import doubt
+from dbmigrate.postgres.executing.clearing import (
+    ALL_CHECKED,
+    CLEAR,
+    COMMIT,
+    OUR_PATH,
+    OURS,
+    RESTORE,
+    ROLLBACK,
+    THEIR_PATH,
+    renewed,
+    settings_of,
+)
+from dbmigrate.postgres.executing.committing import LOCK, Committed, commit
+from dbmigrate.postgres.executing.execution import Watch
+from dbmigrate.postgres.executing.failures import (
+    CONNECTION_LOST,
+    DIVISION_BY_ZERO,
+    KEEPS,
+    ROW_MISSING,
+    UNVERIFIED,
+    UNVERIFIED_KEEPS,
+    cut_off,
+    ledger_differs,
+    ledger_taken,
+    lock_lost,
+    partly_committed,
+    statement_failed,
+    statement_in_doubt,
+)
+from dbmigrate.postgres.executing.ledger import Entry, Ledger, checksum_of
+from dbmigrate.postgres.executing.targets import Action, Target, target_of
+from dbmigrate.postgres.server.session import (
+    SYNC,
+    ConnectionLostError,
+    Reply,
+    Request,
+    ServerError,
+    Session,
+)
+
+if TYPE_CHECKING:
+    from dbmigrate.postgres.executing.prerequisites import Script
+
+BEGIN: Final = Request("begin read write")  # whatever the file has made the default
+_HOLD: Final = Request(
+    f"select 1 operator(pg_catalog./) pg_catalog.int4(pg_catalog.pg_try_advisory_lock({lock.KEY}))"
+)
+"""Divides by zero unless this session has the lock, whatever the file dropped."""
+_IDENTITY: Final = "select pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text"
+_SAME_HISTORY: Final = (
+    "select 1 / pg_catalog.int4(pg_catalog.to_regclass($1)::oid::text = $2), "
+    f"pg_catalog.pg_try_advisory_lock({lock.KEY})"
+)
+_CONCURRENTLY: Final = "CONCURRENTLY"
+_ACTIVE_TRANSACTION: Final = "25001"
+"""active_sql_transaction: the statement cannot run inside one."""
+
+
+class Stepwise:
+    """Runs one file; made anew for each attempt, and goes on where the ledger says.
+
+    Args:
+        session: holds the advisory lock; outside of a transaction.
+        script: the file.
+        ledger: the file's.
+        write: makes the history row's statement from the milliseconds that the file took.
+        watch: is told how it goes.
+        history: the history's table, quoted, which must be the same one in the end.
+        settings: run-time parameters for the file, such as its statement_timeout.
+        asking: asks, in a transaction, whether the file has done what it should.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- all that one file needs
+        self,
+        session: Session,
+        script: Script,
+        ledger: Ledger,
+        write: Callable[[int], Request],
+        watch: Watch,
+        history: str,
+        settings: Mapping[str, str],
+        asking: Callable[[], None] | None = None,
+    ) -> None:
+        self.session = session
+        self.script = script
+        self.file = script.file
+        self.ledger = ledger
+        self.write = write
+        self.watch = watch
+        self.history = history
+        self.settings = settings_of(settings, is_local=False)
+        self.asking = asking
+        self.began = time.monotonic()
+        self.identity = ""
+
+    @property
+    def _advice(self) -> str:
+        """What became of the statements before the one that failed, and what to do."""
+        return KEEPS
+
+    @property
+    def current(self) -> Self:
+        """What runs: this file."""
+        return self
+
+    @property
+    def milliseconds(self) -> int:
+        """How long it has run by now, earlier runs left out."""
+        return round((time.monotonic() - self.began) * 1000)
+
+    def run(self) -> tuple[Committed, ...]:
+        """Run what is left of the file, and write its history row.
+
+        Raises:
+            MigrationFailedError: a statement failed or the connection broke; the statements
+                before it are done, and stay.
+            RefusedError: the file does not fit the ledger (LedgerDiffers), a statement is in
+                doubt (StatementInDoubt), an index is of no use (InvalidIndex) or being
+                built (IndexBeingBuilt), or the lock was lost (LockLost).
+            CommitInDoubtError: the answer to the last COMMIT did not come.
+            Interrupted: a signal came; the statement was cancelled.
+        """
+        try:
+            entries = self.ledger.read()
+            if entries:
+                self._require_fit(entries)
+            done = {number for number, entry in entries.items() if self._is_done(entry)}
+            self._prepare()
+            for statement in self.script.statements:
+                self.watch.on_statement(statement)
+                self._one(statement, done)
+            self._leave()
+            self._verify()
+            return self._commit()
+        except (MigrationFailedError, RefusedError):
+            self._clean()
+            raise
+
+    def _one(self, statement: Statement, done: Container[int]) -> None:
+        """The next statement, which may have been run already."""
+        if is_session_only(statement):
+            self._ask(statement, (Request(statement.text),), theirs=(0,))
+            self._renew(statement)
+            return
+        if statement.number in done:
+            return
+        kind, words = classify(statement)
+        if kind is StatementKind.OUTSIDE_TRANSACTION:
+            self._outside(statement, target_of(statement), waits=_CONCURRENTLY in words)
+        else:
+            self._in_transaction(statement)
+
+    def _renew(self, statement: Statement) -> None:
+        if again := renewed(self.session, statement, self.settings):
+            self._ask(statement, again)
+
+    # -- what the ledger says
+
+    def _require_fit(self, entries: Mapping[int, Entry]) -> None:
+        """What was run of the file must still be what stands there."""
+        left = dict(entries)
+        for statement in self.script.statements:
+            entry = left.pop(statement.number, None)
+            if entry is not None and entry.checksum != checksum_of(statement):
+                raise ledger_differs(self.file, statement.number, statement)
+        if left:
+            raise ledger_differs(self.file, min(left), None)
+
+    def _is_done(self, entry: Entry) -> bool:
+        """Whether a statement of an earlier run is done; one that is in doubt is looked at."""
+        if entry.is_done:
+            return True
+        statement = next(s for s in self.script.statements if s.number == entry.number)
+        with self._psycopg(statement):
+            put_away = functools.partial(self._put_away, statement)
+            has_run = doubt.has_run(self.session, target_of(statement), entry.facts, put_away)
+        if has_run is None:
+            raise statement_in_doubt(self.file, statement)
+        if has_run:
+            self._ask(statement, (BEGIN, LOCK, *OURS, self.ledger.done(statement), COMMIT))
+        return has_run
+
+    def _put_away(self, statement: Statement, leftover: Composed) -> None:
+        """Drop what a statement left half-done; it waits without end, as CONCURRENTLY does."""
+        text = leftover.as_string(self.session.connection)
+        self._ask(statement, settings_of({"lock_timeout": "0"}, is_local=False))
+        self._ask(statement, (Request(text, at_once=True),))
+        self._ask(statement, (self.session.restore,))
+
+    # -- one statement
+
+    def _in_transaction(self, statement: Statement) -> None:
+        """The statement and its entry: both or neither."""
+        ending = (ALL_CHECKED, *OURS, self.ledger.done(statement), COMMIT)
+        if statement.copy_data is None:
+            text = Request(statement.text, at_once=True)
+            try:
+                self._ask(statement, (BEGIN, LOCK, text, *ending), theirs=(2, 3))
+            except MigrationFailedError as error:
+                # REINDEX and CLUSTER of a table that only the server knows to be partitioned.
+                if error.sqlstate != _ACTIVE_TRANSACTION:
+                    raise
+                self.session.query("rollback")
+                self._outside(statement, target_of(statement), waits=False)
+            return
+        self._ask(statement, (BEGIN, LOCK))
+        self._copy(statement)
+        self._ask(statement, ending, theirs=(0,))
+
+    def _copy(self, statement: Statement) -> None:
+        try:
+            error = self.session.copy_in(statement.text, statement.copy_data or ())
+        except ConnectionLostError as lost:
+            raise cut_off(self.file, statement, str(lost)) from lost
+        if error is not None:
+            raise statement_failed(self.file, statement, error, advice=self._advice)
+
+    def _outside(self, statement: Statement, target: Target, *, waits: bool) -> None:
+        """A statement that PostgreSQL refuses inside a transaction.
+
+        Args:
+            statement: it.
+            target: what it works on.
+            waits: it blocks nobody while it waits (CONCURRENTLY), so it may wait for as long
+                as it takes; given up, it would leave an INVALID index.
+        """
+        with self._psycopg(statement):
+            facts = doubt.facts_before(self.session, target)
+            limit = self.session.query("select pg_catalog.current_setting('lock_timeout')")[0][0]
+        begun = self.ledger.begun(statement, facts)
+        self._ask(statement, (BEGIN, LOCK, *OURS, begun, COMMIT, _HOLD))
+        if waits:
+            self._ask(statement, settings_of({"lock_timeout": "0"}, is_local=False))
+        try:
+            self._ask(statement, (Request(statement.text, at_once=True),), theirs=(0,))
+        except MigrationFailedError as error:
+            if error.sqlstate and target.action is Action.COMMITS:
+                raise partly_committed(self.file, statement, error) from error
+            if error.sqlstate:
+                self._give_up(statement, target, facts)
+            raise
+        if waits:
+            self._ask(statement, settings_of({"lock_timeout": limit}, is_local=False))
+        with self._psycopg(statement):
+            doubt.require_valid(self.session, target, self.file.file)
+        self._ask(statement, (BEGIN, LOCK, *OURS, self.ledger.done(statement), COMMIT))
+
+    def _give_up(self, statement: Statement, target: Target, facts: doubt.Facts) -> None:
+        """After the server's own no: nothing is in doubt.
+
+        What cannot be put away within the lock timeout stays written down as begun: the
+        next run looks at it.
+        """
+        with contextlib.suppress(
+            MigrationFailedError, RefusedError, ConnectionLostError, psycopg.Error
+        ):
+            self._clean()
+            has_run = doubt.has_run(self.session, target, facts, self.session.compose)
+            # A detachment is put away by finishing it: then there is nothing to do again.
+            is_done = has_run and target.action is Action.DETACH
+            entry = self.ledger.done(statement) if is_done else self.ledger.forget(statement)
+            self._ask(statement, (BEGIN, LOCK, *OURS, entry, COMMIT))
+
+    # -- the session
+
+    def _prepare(self) -> None:
+        """A clean session, set as the file expects it; between statements it stays so."""
+        identify = Request(_IDENTITY, (self.history,), keep_rows=True)
+        replies = self._ask(
+            None, (*CLEAR, identify, *RESTORE, self.session.restore, THEIR_PATH, *self.settings)
+        )
+        self.identity = replies[len(CLEAR)].rows[0][0] or ""
+
+    def _leave(self) -> None:
+        """The session as our own statements need it."""
+        self._ask(None, (*RESTORE, self.session.restore))
+
+    def _verify(self) -> None:
+        """Ask, in a transaction that is undone, whether the file has done what it should."""
+        if self.asking is not None:
+            self._ask(None, (BEGIN, LOCK))
+            try:
+                self.asking()
+            except MigrationFailedError as error:
+                if error.error_code == CONNECTION_LOST:
+                    raise cut_off(self.file, None, str(error.__cause__)) from error
+                if error.hint == UNVERIFIED:
+                    error.hint = UNVERIFIED_KEEPS
+                raise
+            self._ask(None, (ROLLBACK,))
+
+    def _clean(self) -> None:
+        """After a failure: nothing open, and the session our own."""
+        pgconn = self.session.connection.pgconn
+        with contextlib.suppress(ConnectionLostError, psycopg.Error):
+            if self.session.is_alive:
+                if pgconn.transaction_status != TransactionStatus.IDLE:
+                    self.session.query("rollback")
+                list(self.session.run((*RESTORE, self.session.restore, SYNC)))
+
+    # -- talking to the server
+
+    def _ask(
+        self,
+        statement: Statement | None,
+        requests: Iterable[Request],
+        theirs: tuple[int, ...] = (),
+    ) -> list[Reply]:
+        """Send requests in one message; their replies.
+
+        Args:
+            statement: what they are for, for messages.
+            requests: without SYNC.
+            theirs: the numbers of those whose failure is the statement's own.
+
+        Raises:
+            MigrationFailedError, RefusedError: one of them failed, or the connection broke.
+        """
+        told = list(requests)
+
+        try:
+            replies = list(self.session.run([*told, SYNC]))
+        except ConnectionLostError as lost:
+            raise cut_off(self.file, statement, str(lost)) from lost
+        for reply in replies:
+            if reply.error is None:
+                continue
+            if reply.error.sqlstate == DIVISION_BY_ZERO and reply.number not in theirs:
+                request = told[reply.number]
+                is_lock = request is LOCK or request is _HOLD
+                raise lock_lost(self.file) if is_lock else ledger_taken(self.file)
+            raise statement_failed(self.file, statement, reply.error, advice=self._advice)
+        return replies
+
+    @contextlib.contextmanager
+    def _psycopg(self, statement: Statement) -> Iterator[None]:
+        """Around queries of our own beside a statement."""
+        try:
+            yield
+        except ConnectionLostError as lost:
+            raise cut_off(self.file, statement, str(lost)) from lost
+        except psycopg.Error as error:
+            said = ServerError(error.sqlstate or "", error.diag.message_primary or str(error))
+            raise statement_failed(self.file, statement, said, advice=self._advice) from error
+
+    def _commit(self) -> tuple[Committed, ...]:
+        took = self.milliseconds
+        self.watch.on_end()
+        (applied_at,) = commit(
+            self.session,
+            self.file,
+            opening=(BEGIN, LOCK, OUR_PATH),
+            proof=Request(_SAME_HISTORY, (self.history, self.identity)),
+            rows=(self.write(took),),
+            closing=(self.ledger.close(),),
+            advice=ROW_MISSING,
+        )
+        return (Committed(took, applied_at),)

@@ -1,0 +1,1 @@
+"""Integrity checks: whether the data keep the rules; read-only, in one snapshot."""
