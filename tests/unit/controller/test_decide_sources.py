@@ -10,6 +10,7 @@ from tests.unit.controller.situations import (
     apply,
     config_map,
     digest,
+    later,
     observed,
     settled,
     spec,
@@ -81,6 +82,25 @@ def test_running_job_goes_on_when_its_source_goes_away():
     decision = decide(replace(running, config_maps=(missing_config_map("exams-sql"),)))
     assert decision.stop == ()
     assert decision.create is None
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (missing_config_map("exams-sql"), ("Pending", "InProgress", "WaitingForSource")),
+        (replace(config_map(), files=()), ("Blocked", "Failed", "InvalidSource")),
+    ],
+    ids=["missing", "empty"],
+)
+def test_source_that_goes_away_during_a_verification_is_told_at_once(source, expected):
+    """The Job that asks the database runs on; Ready does not wait for its end to be taken back."""
+    due = later(settled(), minutes=61)
+    verifying = apply(due, decide(due))
+    assert standing(verifying.status) == ("Succeeded", "Current", "UpToDate")
+    decision = decide(replace(verifying, config_maps=(source,)))
+    assert standing(decision.status) == expected
+    assert (decision.create, decision.stop, decision.delete_jobs) == (None, (), ())
+    assert decision.status.active_run == verifying.status.active_run
 
 
 def test_digest_does_not_depend_on_the_order_of_parts():

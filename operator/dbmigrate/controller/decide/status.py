@@ -132,6 +132,9 @@ def _standing(  # noqa: PLR0911 -- one for each kind of work
     if action is not None and lost:
         text = "the result of the last run was lost; the database is asked where it stands"
         return in_progress(Phase.VERIFYING, Reason.RESULT_LOST, text)
+    if source.digest is None:
+        # A verification runs on: it asks the database, not the source.
+        return _source_standing(source)
     if work.kind is Kind.LATER:
         return _later(status, work)
     return _settled(observation, spec, status, source)
