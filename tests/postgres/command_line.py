@@ -7,7 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbmigrate.api.report import RunResult, parse_result
+from dbmigrate.api.report.lines import parse_result
+from dbmigrate.api.report.result import RunResult
 
 _MEASURE = """
 import resource, subprocess, sys

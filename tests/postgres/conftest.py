@@ -14,7 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dbmigrate.api.report import EventName, RunResult
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.run import RunOptions, run

@@ -6,7 +6,8 @@ import pytest
 from command_line import CommandLine
 from foreign_histories import ALEMBIC, ALL, DBMATE, FLYWAY, GOLANG_MIGRATE, GOOSE
 
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.api.rules import ForeignHistory, PlanRules
 from dbmigrate.migrations.amend import Amend
 

@@ -14,7 +14,7 @@ from foreign_histories import (
     SQITCH,
 )
 
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 from dbmigrate.api.rules import OutOfOrder, PlanRules
 from dbmigrate.migrations.amend import Amend
 from dbmigrate.migrations.version import Version

@@ -5,7 +5,7 @@ import signal
 import pytest
 from command_line import CommandLine
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.migrations.amend import Amend
 
 ROWS = """

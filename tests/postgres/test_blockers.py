@@ -5,7 +5,7 @@ import threading
 import psycopg
 import pytest
 
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 from dbmigrate.postgres.reporting import blockers
 from dbmigrate.postgres.server.connection import SessionSettings, connect
 from dbmigrate.postgres.server.interruption import Interruption

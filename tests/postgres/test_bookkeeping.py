@@ -5,7 +5,8 @@ import subprocess
 import psycopg
 import pytest
 
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.postgres.bookkeeping import TABLES
 
 

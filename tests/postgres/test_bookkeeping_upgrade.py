@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from command_line import CommandLine
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.postgres.bookkeeping import VERSION
 from dbmigrate.postgres.bookkeeping.steps import STEPS
 

@@ -5,7 +5,9 @@ import json
 import pytest
 from command_line import CommandLine
 
-from dbmigrate.api.report import TERMINATION_MESSAGE_LIMIT, Outcome, parse_result
+from dbmigrate.api.report.lines import parse_result
+from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.api.report.termination import TERMINATION_MESSAGE_LIMIT
 from dbmigrate.migrations.folder import read_source
 
 pytestmark = pytest.mark.one_version

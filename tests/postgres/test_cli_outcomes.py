@@ -4,7 +4,7 @@ import pytest
 from command_line import CommandLine
 
 from dbmigrate import __version__ as dbmigrate_version
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.postgres.lock import KEY
 
 pytestmark = pytest.mark.one_version

@@ -8,7 +8,7 @@ import time
 import pytest
 from command_line import CommandLine
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 
 pytestmark = pytest.mark.one_version
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from conftest import until
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.server.connection import ConnectionSettings, require_supported
 

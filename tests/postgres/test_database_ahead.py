@@ -5,7 +5,8 @@ import shutil
 import pytest
 from command_line import CommandLine
 
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.api.rules import DatabaseAhead, PlanRules
 
 pytestmark = pytest.mark.one_version

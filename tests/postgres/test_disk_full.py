@@ -9,7 +9,7 @@ import pytest
 from servers import Server, binaries
 
 from conftest import NEWEST, _database
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 
 pytestmark = pytest.mark.one_version
 

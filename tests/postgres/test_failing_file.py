@@ -2,7 +2,8 @@
 
 import pytest
 
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 
 THIRD_FAILS = """\
 create table a (n int);

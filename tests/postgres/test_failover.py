@@ -7,7 +7,8 @@ import pytest
 from proxy import Proxy
 
 from conftest import start_server, until
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 
 IS_SLEEPING = """
     select count(*) = 1 from pg_stat_activity

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from command_line import CommandLine
 
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 from dbmigrate.postgres.rollback.options import KeepOptions, KeptRequest, OnConflict
 
 TYPES = """

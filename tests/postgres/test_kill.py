@@ -12,7 +12,9 @@ import pytest
 from proxy import Proxy
 
 from conftest import until
-from dbmigrate.api.report import EventName, Outcome, parse_result
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.lines import parse_result
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.postgres.executing import execution
 from dbmigrate.postgres.lock import KEY
 from dbmigrate.postgres.server.interruption import Interruption

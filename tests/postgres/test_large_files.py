@@ -7,7 +7,8 @@ import pytest
 from command_line import CommandLine
 from servers import MEMORY
 
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 
 MB = 1_000_000
 ROW = "%d\tsomebody's name; with a $$ and a /* in it\t" + "äöü and more; " * 60 + "\n"

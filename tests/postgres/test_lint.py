@@ -7,7 +7,9 @@ import pytest
 from command_line import CommandLine
 
 from dbmigrate.api.lint import LintLevel
-from dbmigrate.api.report import TERMINATION_MESSAGE_LIMIT, Outcome, parse_result
+from dbmigrate.api.report.lines import parse_result
+from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.api.report.termination import TERMINATION_MESSAGE_LIMIT
 
 pytestmark = pytest.mark.one_version
 

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.postgres.lock import KEY
 from dbmigrate.postgres.server.doubting import Connection
 

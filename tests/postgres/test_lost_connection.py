@@ -3,7 +3,7 @@
 import pytest
 from proxy import Proxy
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 
 OF_A_FIRST_RUN = [
     b"set_config",

@@ -7,7 +7,7 @@ import pytest
 from network import FROM_SERVER, TO_SERVER, Wire, packets_of
 
 from conftest import until
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 from dbmigrate.postgres.lock import KEY
 from dbmigrate.postgres.server.connection import ConnectionSettings, SessionSettings, connect
 from dbmigrate.postgres.server.interruption import Interruption

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 from dbmigrate.api.rules import OutOfOrder, PlanRules
 
 pytestmark = pytest.mark.one_version

@@ -8,7 +8,7 @@ from network import Wire
 from pgbouncer import PgBouncer, version
 
 from conftest import until
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.server.connection import (
     CATALOG,

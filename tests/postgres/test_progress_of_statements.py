@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from command_line import CommandLine
 
-from dbmigrate.api.report import EventName, ProofStatus
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.proof import ProofStatus
 from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.rollback.prove import ProveRequest, prove

@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.postgres.server.connection import SessionSettings, connect
 from dbmigrate.postgres.server.interruption import Interruption
 

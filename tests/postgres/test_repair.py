@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from command_line import CommandLine
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.migrations.amend import Amend
 from dbmigrate.migrations.version import Version
 

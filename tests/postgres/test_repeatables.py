@@ -3,7 +3,7 @@
 import pytest
 from messages import CutAtMessage
 
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report.plan import Direction
 
 VIEW = "create or replace view v as select 1 as one;"
 

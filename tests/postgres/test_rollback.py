@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report.plan import Direction
 
 
 @pytest.fixture

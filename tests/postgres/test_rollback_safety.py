@@ -5,7 +5,7 @@ import signal
 import pytest
 from command_line import CommandLine
 
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 from dbmigrate.postgres.rollback.options import KeepOptions
 
 SETS = """

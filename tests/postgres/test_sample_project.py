@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 
 SAMPLE = Path(__file__).parents[2] / "migrations"
 MIGRATIONS = sorted(SAMPLE.glob("v*.sql"))  # v1.0.0 to v1.6.0 sort as text, too

@@ -12,7 +12,8 @@ from tests.chaos.relay import Cut, Relay, Trigger, Way
 from tests.chaos.runners import CLOCKS
 
 from conftest import until
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.postgres.lock import KEY
 from dbmigrate.postgres.server import session as engine_session
 from dbmigrate.postgres.server.interruption import Interruption

@@ -5,7 +5,7 @@ import contextlib
 import psycopg
 import pytest
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import psycopg
 import pytest
 from messages import CutAtMessage
 
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 
 TABLE = "create table t (a int); insert into t select generate_series(1, 100);"
 MIXED = """\

@@ -3,7 +3,7 @@
 import pytest
 from messages import CutAtMessage
 
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 
 
 @pytest.fixture

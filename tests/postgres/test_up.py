@@ -5,7 +5,9 @@ import resource
 
 import pytest
 
-from dbmigrate.api.report import Direction, EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.api.report.plan import Direction
 
 
 def test_applies_every_file_in_order_of_versions(database):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbmigrate.api.report import Failure, Outcome
+from dbmigrate.api.report.outcome import Failure, Outcome
 from dbmigrate.errors import (
     DbmigrateError,
     InterruptedRunError,

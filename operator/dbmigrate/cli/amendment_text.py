@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dbmigrate.api.report import Amendment, AmendmentAction, MigrationRecord, RunResult
+from dbmigrate.api.report.amendment import Amendment, AmendmentAction
+from dbmigrate.api.report.history import MigrationRecord
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.cli.terminal import Terminal
 
 _SHORT = 12

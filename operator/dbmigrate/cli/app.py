@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dbmigrate import __version__
-from dbmigrate.api.report import EventName, Failure, Outcome, RunResult, termination_message
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Failure, Outcome
+from dbmigrate.api.report.result import RunResult
+from dbmigrate.api.report.termination import termination_message
 from dbmigrate.cli.results import now, result_of
 from dbmigrate.cli.streams import standard_error, standard_output
 from dbmigrate.errors import DbmigrateError, InterruptedRunError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dbmigrate.errors import Location
 
 if TYPE_CHECKING:
-    from dbmigrate.api.report import Failure
+    from dbmigrate.api.report.outcome import Failure
     from dbmigrate.cli.terminal import Terminal
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dbmigrate.api.report import KeptData, RunResult
+from dbmigrate.api.report.kept import KeptData
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.cli.terminal import Terminal
 from dbmigrate.postgres.rollback.sizes import format_size
 

@@ -161,7 +161,9 @@ def _names_database(ctx: click.Context) -> bool:
 
 
 def _without_database(ctx: click.Context, files: Sequence[Path], options: LintOptions) -> int:
-    from dbmigrate.api.report import EventName, Outcome, RunResult  # noqa: PLC0415 -- as needed
+    from dbmigrate.api.report.events import EventName  # noqa: PLC0415 -- as needed
+    from dbmigrate.api.report.outcome import Outcome  # noqa: PLC0415 -- as needed
+    from dbmigrate.api.report.result import RunResult  # noqa: PLC0415 -- as needed
     from dbmigrate.cli.invocation import read  # noqa: PLC0415 -- it imports this
     from dbmigrate.cli.results import now  # noqa: PLC0415 -- as above
     from dbmigrate.cli.settings import lint_of  # noqa: PLC0415 -- as above

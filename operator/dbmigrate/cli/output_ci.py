@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbmigrate import __version__
-from dbmigrate.api.report import EventName, RunResult
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.result import RunResult
 
 if TYPE_CHECKING:
     from dbmigrate.cli.streams import SafeStream

@@ -9,7 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dbmigrate.api.report import EventName, RunResult, result_line, to_json
+from dbmigrate.api.report.codec import to_json
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.lines import result_line
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.cli.results import now
 
 if TYPE_CHECKING:

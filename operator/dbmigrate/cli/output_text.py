@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from dbmigrate.api.report import (
-    Direction,
-    EventName,
-    FailedAttempt,
-    IntegrityReport,
-    IntegrityResult,
-    KeptData,
-    LockHolder,
-    MigrationRecord,
-    Outcome,
-    PlanReport,
-    PlanStep,
-    ProvedMigration,
-    RunResult,
-    UnfinishedFile,
-)
+from dbmigrate.api.report.events import EventName, LockHolder
+from dbmigrate.api.report.history import FailedAttempt, MigrationRecord, UnfinishedFile
+from dbmigrate.api.report.integrity import IntegrityReport, IntegrityResult
+from dbmigrate.api.report.kept import KeptData
+from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.api.report.plan import Direction, PlanReport, PlanStep
+from dbmigrate.api.report.proof import ProvedMigration
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.cli.amendment_text import state_of, write_amendments
 from dbmigrate.cli.failure_text import cut, write_failure
 from dbmigrate.cli.kept_text import describe_kept, write_kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbmigrate.api.report import ProofDifference, ProofStatus, ProvedMigration
+from dbmigrate.api.report.proof import ProofDifference, ProofStatus, ProvedMigration
 from dbmigrate.cli.failure_text import cut
 from dbmigrate.cli.terminal import Terminal
 

@@ -9,7 +9,7 @@ import dataclasses
 from datetime import UTC, datetime
 
 from dbmigrate.api.failure import failure_of, outcome_of
-from dbmigrate.api.report import RunResult
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.errors import DbmigrateError
 from dbmigrate.redaction import by_position
 

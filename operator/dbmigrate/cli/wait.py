@@ -11,7 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dbmigrate.api.report import EventName, Failure, Outcome, RunResult
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Failure, Outcome
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.cli.options import common_of
 from dbmigrate.cli.results import now
 from dbmigrate.cli.settings import resolve

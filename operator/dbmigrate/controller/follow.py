@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from dbmigrate.api.report import RunResult, parse_result
+from dbmigrate.api.report.lines import parse_result
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.controller.kube import NOT_FOUND, Kube, KubeError, core_path
 from dbmigrate.controller.manifests import CONTAINER
 from dbmigrate.controller.observation import LiveProgress

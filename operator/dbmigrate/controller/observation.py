@@ -10,7 +10,8 @@ from datetime import datetime
 
 from dbmigrate.api.databasemigration import DatabaseMigrationSpec
 from dbmigrate.api.names import Action
-from dbmigrate.api.report import Direction, RunResult
+from dbmigrate.api.report.plan import Direction
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.api.status import DatabaseMigrationStatus, ProgressStatus
 
 

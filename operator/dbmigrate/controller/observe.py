@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from dbmigrate.api import names
-from dbmigrate.api.report import RunResult, parse_result
+from dbmigrate.api.report.lines import parse_result
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.controller import views
 from dbmigrate.controller.decide.jobs import recorded_run
 from dbmigrate.controller.follow import Followers

@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from dbmigrate.api.report import Direction, EventName
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.api.status import BlockerStatus, ProgressStatus
 from dbmigrate.controller.observation import LiveProgress
 from dbmigrate.controller.timestamps import format_time, parse_time

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from dbmigrate.api import names
 from dbmigrate.api.databasemigration import DatabaseMigrationSpec, parse_spec
 from dbmigrate.api.names import Action
-from dbmigrate.api.report import RunResult, parse_result
+from dbmigrate.api.report.lines import parse_result
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.api.status import DatabaseMigrationStatus
 from dbmigrate.controller.manifests import CONTAINER
 from dbmigrate.controller.observation import ConfigMapView, JobView, LiveProgress, PodView

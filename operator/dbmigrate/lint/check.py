@@ -19,7 +19,7 @@ from dbmigrate.api.lint import (
     LintLevel,
     LintReport,
 )
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.lint.policy import Policy
 from dbmigrate.lint.rules import SYNTAX_ERROR
 from dbmigrate.lint.squawk import Answer, Squawk

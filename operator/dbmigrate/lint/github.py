@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dbmigrate.api.lint import LintLevel
-from dbmigrate.api.report import Failure, Outcome, RunResult
+from dbmigrate.api.report.outcome import Failure, Outcome
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.lint.paths import relative
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from dbmigrate.api.lint import REFUSED_CODE, LintFinding, LintGap, LintLevel
-from dbmigrate.api.report import Failure, Outcome, RunResult
+from dbmigrate.api.report.outcome import Failure, Outcome
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.lint.paths import relative
 from dbmigrate.lint.rules import page
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dbmigrate.api.report import Amendment, AmendmentAction
+from dbmigrate.api.report.amendment import Amendment, AmendmentAction
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.applied import AppliedMigration
 from dbmigrate.migrations.foreign import ForeignHistory, ForeignMigration

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dbmigrate.api.report import AheadMigration
+from dbmigrate.api.report.history import AheadMigration
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.applied import BASELINE, AppliedMigration
 from dbmigrate.migrations.source import Source

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbmigrate.api.report import Amendment, AmendmentAction
+from dbmigrate.api.report.amendment import Amendment, AmendmentAction
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.applied import BASELINE, AppliedMigration, edited
 from dbmigrate.migrations.source import MigrationFile, Source

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.errors import DbmigrateError
 from dbmigrate.migrations.content import Content
 from dbmigrate.migrations.statements import Decoder, decode, excerpt_of

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
-from dbmigrate.api.report import Direction, PlanReport, PlanStep
+from dbmigrate.api.report.plan import Direction, PlanReport, PlanStep
 from dbmigrate.api.rules import DatabaseAhead, OutOfOrder, PlanRules
 from dbmigrate.errors import Location, RefusedError, UsageError
 from dbmigrate.migrations.ahead import ahead_of, describe, refuse_ahead

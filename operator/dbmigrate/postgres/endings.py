@@ -6,7 +6,7 @@ import contextlib
 
 import psycopg
 
-from dbmigrate.api.report import LockHolder
+from dbmigrate.api.report.events import LockHolder
 from dbmigrate.errors import (
     DbmigrateError,
     InterruptedRunError,

@@ -15,7 +15,9 @@ from typing import Any, Final
 from psycopg import sql
 
 from dbmigrate import __version__
-from dbmigrate.api.report import Direction, FailedAttempt, MigrationRecord, Notice
+from dbmigrate.api.report.events import Notice
+from dbmigrate.api.report.history import FailedAttempt, MigrationRecord
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.errors import DbmigrateError, RefusedError
 from dbmigrate.migrations.applied import RUN, AppliedMigration
 from dbmigrate.migrations.content import HeldContent

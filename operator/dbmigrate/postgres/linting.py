@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dbmigrate.api.lint import REFUSED_CODE, LintFinding, LintLevel, LintReport
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 from dbmigrate.errors import LinterFailedError, Location, RefusedError
 
 if TYPE_CHECKING:

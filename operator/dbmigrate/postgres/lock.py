@@ -17,7 +17,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from dbmigrate.api.report import LockHolder
+from dbmigrate.api.report.events import LockHolder
 from dbmigrate.errors import LockNotObtainedError
 from dbmigrate.postgres.bookkeeping import Bookkeeping
 from dbmigrate.postgres.reporting import blockers

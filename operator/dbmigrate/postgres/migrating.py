@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres import bookkeeping, linting, lock
 from dbmigrate.postgres.executing.applying import ALL, Applying

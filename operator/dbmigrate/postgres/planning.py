@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dbmigrate.api.report import Direction, UnfinishedFile
+from dbmigrate.api.report.history import UnfinishedFile
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.api.rules import ForeignHistory
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.applied import AppliedMigration, newest

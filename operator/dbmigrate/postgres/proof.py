@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dbmigrate.api.report import Direction, MigrationRecord
+from dbmigrate.api.report.history import MigrationRecord
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.migrations.applied import AppliedMigration
 
 

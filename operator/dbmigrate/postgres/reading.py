@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.ahead import ahead_of, describe, way_back
 from dbmigrate.migrations.applied import newest, pending, verify_checksums

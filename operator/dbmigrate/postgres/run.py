@@ -17,19 +17,13 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from dbmigrate.api.failure import failure_of, outcome_of
-from dbmigrate.api.report import (
-    HISTORY_LIMIT,
-    Amendment,
-    EventName,
-    FailedAttempt,
-    IntegrityReport,
-    KeptData,
-    MigrationRecord,
-    Outcome,
-    RestoredData,
-    RunResult,
-    UnfinishedFile,
-)
+from dbmigrate.api.report.amendment import Amendment
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.history import FailedAttempt, MigrationRecord, UnfinishedFile
+from dbmigrate.api.report.integrity import IntegrityReport
+from dbmigrate.api.report.kept import KeptData, RestoredData
+from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.api.report.result import HISTORY_LIMIT, RunResult
 from dbmigrate.api.rules import PlanRules
 from dbmigrate.errors import (
     DbmigrateError,

@@ -8,24 +8,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbmigrate.api.lint import LintFinding, LintGap, LintLevel, LintReport
-from dbmigrate.api.report import (
-    TERMINATION_MESSAGE_LIMIT,
-    Direction,
-    EventName,
-    Failure,
-    IntegrityReport,
-    IntegrityResult,
-    MigrationRecord,
-    Outcome,
-    PlanReport,
-    PlanStep,
-    RunResult,
-    from_json,
-    parse_result,
-    result_line,
-    termination_message,
-    to_json,
-)
+from dbmigrate.api.report.codec import from_json, to_json
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.history import MigrationRecord
+from dbmigrate.api.report.integrity import IntegrityReport, IntegrityResult
+from dbmigrate.api.report.lines import parse_result, result_line
+from dbmigrate.api.report.outcome import Failure, Outcome
+from dbmigrate.api.report.plan import Direction, PlanReport, PlanStep
+from dbmigrate.api.report.result import RunResult
+from dbmigrate.api.report.termination import TERMINATION_MESSAGE_LIMIT, termination_message
 
 CHECKSUM = "ab" * 32
 RESULT = RunResult(

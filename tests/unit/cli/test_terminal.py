@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from dbmigrate.api.report import EventName
+from dbmigrate.api.report.events import EventName
 from dbmigrate.cli.output_text import TextOutput
 from dbmigrate.cli.rich_terminal import RichTerminal
 from dbmigrate.cli.streams import SafeStream

@@ -29,15 +29,11 @@ from tests.unit.controller.situations import (
 )
 
 from dbmigrate.api.failure import failure_of
-from dbmigrate.api.report import (
-    Direction,
-    Failure,
-    KeptData,
-    MigrationRecord,
-    Outcome,
-    RunResult,
-    UnfinishedFile,
-)
+from dbmigrate.api.report.history import MigrationRecord, UnfinishedFile
+from dbmigrate.api.report.kept import KeptData
+from dbmigrate.api.report.outcome import Failure, Outcome
+from dbmigrate.api.report.plan import Direction
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.controller.decide import decide
 from dbmigrate.controller.decide.advice import advice
 from dbmigrate.controller.observation import Observation

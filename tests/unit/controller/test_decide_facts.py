@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbmigrate.api.report import Failure
+from dbmigrate.api.report.outcome import Failure
 from dbmigrate.controller.decide.facts import failure_status
 
 

@@ -22,7 +22,7 @@ from tests.unit.controller.situations import (
     succeeded,
 )
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.controller.decide import decide
 from dbmigrate.controller.timestamps import format_precise
 

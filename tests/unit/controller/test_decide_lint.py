@@ -18,7 +18,7 @@ from tests.unit.controller.situations import (
 
 from dbmigrate.api.lint import LintFinding, LintLevel, LintReport
 from dbmigrate.api.names import NEXT_STEP, Reason
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.controller.decide import decide
 from dbmigrate.controller.observation import Observation
 

@@ -27,7 +27,7 @@ from tests.unit.controller.situations import (
 )
 
 from dbmigrate.api.names import Action
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.controller.act import difference, status_data
 from dbmigrate.controller.decide import decide
 from dbmigrate.controller.observation import JobView

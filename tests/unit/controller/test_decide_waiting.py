@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.controller.situations import apply, later, observed, pod, standing
 
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.api.status import BlockerStatus, ProgressStatus
 from dbmigrate.controller.decide import decide
 from dbmigrate.controller.decision import EventType

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.controller.telling import is_same_statement, told_progress
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.controller.situations import NOON, UID, spec, succeeded
 
 from dbmigrate.api.names import Action
-from dbmigrate.api.report import result_line
+from dbmigrate.api.report.lines import result_line
 from dbmigrate.controller import manifests, views
 from dbmigrate.controller.decision import JobPlan
 from dbmigrate.controller.settings import Settings

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from dbmigrate.api.lint import LintFinding, LintGap, LintLevel, LintReport
-from dbmigrate.api.report import Failure, Outcome, RunResult
+from dbmigrate.api.report.outcome import Failure, Outcome
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.lint.github import commands, warning
 
 ROOT = Path("/srv/repository")

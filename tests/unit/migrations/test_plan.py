@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from tests.unit.migrations.histories import applied, file, source_of, versions_of
 
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.applied import newest, pending
 from dbmigrate.migrations.content import HeldContent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dbmigrate.api.names import ANNOTATION_RETRY
-from dbmigrate.api.report import Failure
+from dbmigrate.api.report.outcome import Failure
 
 _FIELDS = {
     "--backup-covers NAME": "spec.rollback.backupCovers",

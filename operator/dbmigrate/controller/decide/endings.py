@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dbmigrate.api.names import Reason
-from dbmigrate.api.report import Outcome, RunResult
+from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.api.status import FailureStatus, RunStatus
 from dbmigrate.controller.decide import facts
 from dbmigrate.controller.decide.jobs import run_of

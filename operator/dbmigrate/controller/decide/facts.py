@@ -13,14 +13,11 @@ from typing import Any
 
 from dbmigrate.api.databasemigration import DatabaseMigrationSpec
 from dbmigrate.api.lint import LintLevel, LintReport
-from dbmigrate.api.report import (
-    Direction,
-    Failure,
-    IntegrityReport,
-    MigrationRecord,
-    RunResult,
-    UnfinishedFile,
-)
+from dbmigrate.api.report.history import MigrationRecord, UnfinishedFile
+from dbmigrate.api.report.integrity import IntegrityReport
+from dbmigrate.api.report.outcome import Failure
+from dbmigrate.api.report.plan import Direction
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.api.status import (
     DatabaseMigrationStatus,
     FailureStatus,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dbmigrate.api.names import Reason
-from dbmigrate.api.report import Direction, KeptData, RunResult
+from dbmigrate.api.report.kept import KeptData
+from dbmigrate.api.report.plan import Direction
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.api.status import (
     DatabaseMigrationStatus,
     FailureStatus,

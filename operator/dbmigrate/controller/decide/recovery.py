@@ -6,7 +6,8 @@ runner applies nothing twice.
 
 from __future__ import annotations
 
-from dbmigrate.api.report import Outcome, RunResult
+from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.api.status import RunStatus
 from dbmigrate.controller.decide.facts import EMPTY_DATABASE
 from dbmigrate.controller.decide.retry import LOST, OUTDATED

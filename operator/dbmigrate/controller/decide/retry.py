@@ -12,7 +12,7 @@ import hashlib
 from datetime import timedelta
 from enum import StrEnum
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.api.status import FailureStatus, RunStatus
 
 LOST = "Lost"

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from dbmigrate.api.databasemigration import DatabaseMigrationSpec
 from dbmigrate.api.names import Action, Phase, Reason
-from dbmigrate.api.report import Direction, Outcome
+from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.api.status import DatabaseMigrationStatus, ProgressStatus, RunStatus
 from dbmigrate.controller.decide.conditions import (
     Standing,

@@ -14,7 +14,7 @@ from enum import StrEnum, auto
 
 from dbmigrate.api.databasemigration import DatabaseMigrationSpec
 from dbmigrate.api.names import Action
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.api.status import DatabaseMigrationStatus, RunStatus
 from dbmigrate.controller.decide.booking import GRACE
 from dbmigrate.controller.decide.facts import checks_hash

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg import sql
 
 from dbmigrate import __version__
-from dbmigrate.api.report import Amendment, AmendmentAction
+from dbmigrate.api.report.amendment import Amendment, AmendmentAction
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.amend import Baseline, plan_baseline, report_of
 from dbmigrate.migrations.applied import BASELINE, AppliedMigration

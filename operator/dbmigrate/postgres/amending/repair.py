@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg import sql
 
 from dbmigrate import __version__
-from dbmigrate.api.report import AmendmentAction
+from dbmigrate.api.report.amendment import AmendmentAction
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.amend import (
     Recorded,

@@ -20,7 +20,7 @@ from dbmigrate.postgres.executing.ledger import TABLE, read_unfinished
 if TYPE_CHECKING:
     import psycopg
 
-    from dbmigrate.api.report import UnfinishedFile
+    from dbmigrate.api.report.history import UnfinishedFile
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.run import Context
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import psycopg
 
-from dbmigrate.api.report import Notice
+from dbmigrate.api.report.events import Notice
 from dbmigrate.errors import DbmigrateError, MigrationFailedError, StoppedError
 from dbmigrate.migrations.directives import TransactionMode
 from dbmigrate.migrations.files import MigrationFile, SourceFile

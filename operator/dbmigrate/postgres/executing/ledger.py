@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from dbmigrate.api.report import Direction, UnfinishedFile
+from dbmigrate.api.report.history import UnfinishedFile
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.migrations.files import SourceFile
 from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres.bookkeeping import Bookkeeping

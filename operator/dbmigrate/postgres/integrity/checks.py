@@ -28,7 +28,7 @@ from psycopg import IsolationLevel, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
-from dbmigrate.api.report import IntegrityReport, IntegrityResult
+from dbmigrate.api.report.integrity import IntegrityReport, IntegrityResult
 from dbmigrate.errors import RefusedError, UnreachableError
 from dbmigrate.postgres.integrity.kinds import probes
 from dbmigrate.postgres.integrity.probe import SHOWN, CheckError, Probe, execute

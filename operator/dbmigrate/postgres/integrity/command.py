@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from dbmigrate.api.report import EventName, IntegrityResult
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.integrity import IntegrityResult
 from dbmigrate.postgres import bookkeeping
 from dbmigrate.postgres.integrity.checks import run_checks
 from dbmigrate.postgres.integrity.events import record_report

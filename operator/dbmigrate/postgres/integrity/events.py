@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from dbmigrate.api.report import IntegrityReport
+    from dbmigrate.api.report.integrity import IntegrityReport
 
 CHANNEL = "data_integrity_alert"
 """Who listens on it is told of critical failures."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
-from dbmigrate.api.report import LockHolder
+from dbmigrate.api.report.events import LockHolder
 from dbmigrate.durations import format_duration
 from dbmigrate.errors import MigrationFailedError
 from dbmigrate.postgres.server.session import Session

@@ -15,13 +15,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import psycopg
 
-from dbmigrate.api.report import (
-    EventName,
-    KeptData,
-    LockHolder,
-    MigrationRecord,
-    Notice,
-)
+from dbmigrate.api.report.events import EventName, LockHolder, Notice
+from dbmigrate.api.report.history import MigrationRecord
+from dbmigrate.api.report.kept import KeptData
 from dbmigrate.postgres.reporting import blockers
 from dbmigrate.postgres.reporting.observer import Observer, Seen, Task
 from dbmigrate.postgres.reporting.pace import Pace

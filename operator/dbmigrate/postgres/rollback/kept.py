@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg.sql import SQL, Composable, Literal
 
-from dbmigrate.api.report import KeptData
+from dbmigrate.api.report.kept import KeptData
 from dbmigrate.errors import MigrationFailedError, RefusedError
 from dbmigrate.postgres import lock
 from dbmigrate.postgres.executing.failures import is_transient

@@ -18,16 +18,10 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from dbmigrate.api.failure import failure_of, outcome_of
-from dbmigrate.api.report import (
-    EventName,
-    Failure,
-    Outcome,
-    ProofDifference,
-    ProofReport,
-    ProofStatus,
-    ProvedMigration,
-    RunResult,
-)
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Failure, Outcome
+from dbmigrate.api.report.proof import ProofDifference, ProofReport, ProofStatus, ProvedMigration
+from dbmigrate.api.report.result import RunResult
 from dbmigrate.errors import (
     DbmigrateError,
     InterruptedRunError,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
-from dbmigrate.api.report import RestoredData
+from dbmigrate.api.report.kept import RestoredData
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.rollback.keep import LOG
 from dbmigrate.postgres.rollback.kept import ChosenSet

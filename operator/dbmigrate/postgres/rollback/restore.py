@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from dbmigrate.api.report import RestoredData
+from dbmigrate.api.report.kept import RestoredData
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.postgres.rollback.kept import ChosenSet, chosen, in_transaction
 from dbmigrate.postgres.rollback.putback import PutBack

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from psycopg.sql import SQL
 
-from dbmigrate.api.report import KeptData
+from dbmigrate.api.report.kept import KeptData
 from dbmigrate.errors import MigrationFailedError
 from dbmigrate.postgres.executing.failures import is_transient
 from dbmigrate.postgres.rollback import storage

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dbmigrate.api.report import Direction
+from dbmigrate.api.report.plan import Direction
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.directives import TransactionMode
 from dbmigrate.migrations.statements import Statement, StatementKind, classify
