@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dbmigrate.api.status import Condition, DatabaseMigrationStatus
+from dbmigrate.api.databasemigration import DatabaseMigrationStatus
+from dbmigrate.api.status.condition import Condition
 from tests.cluster.clients import await_served, client_program
 from tests.cluster.kubectl import Kubectl
 

@@ -16,8 +16,7 @@ from pydantic import BaseModel
 
 from dbmigrate.api import names
 from dbmigrate.api.base import PATTERN_MESSAGE
-from dbmigrate.api.databasemigration import DatabaseMigrationSpec
-from dbmigrate.api.status import DatabaseMigrationStatus
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec, DatabaseMigrationStatus
 
 FILE = f"{names.GROUP}_{names.PLURAL}.yaml"
 PLACES = (Path("crds") / FILE, Path("charts/dbmigrate-operator/files/crds") / FILE)

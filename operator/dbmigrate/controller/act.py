@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbmigrate.api import names
-from dbmigrate.api.status import DatabaseMigrationStatus
+from dbmigrate.api.databasemigration import DatabaseMigrationStatus
 from dbmigrate.controller import manifests, views
 from dbmigrate.controller.decision import Decision, JobPlan, StopPod
 from dbmigrate.controller.kube import (

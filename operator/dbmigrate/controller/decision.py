@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from dbmigrate.api.databasemigration import DatabaseMigrationStatus
 from dbmigrate.api.names import Action
-from dbmigrate.api.status import DatabaseMigrationStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from datetime import datetime
 from typing import Any
 
 from dbmigrate.api import names
-from dbmigrate.api.databasemigration import DatabaseMigrationSpec, Execution, JobTemplate
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec
 from dbmigrate.api.names import Action
+from dbmigrate.api.spec.execution import Execution
+from dbmigrate.api.spec.jobtemplate import JobTemplate
 from dbmigrate.controller.decision import EventNote, JobPlan
 from dbmigrate.controller.settings import Settings
 from dbmigrate.controller.timestamps import format_time

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dbmigrate.api.databasemigration import DatabaseMigrationSpec
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec, DatabaseMigrationStatus
 from dbmigrate.api.names import Action
 from dbmigrate.api.report.plan import Direction
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.api.status import DatabaseMigrationStatus, ProgressStatus
+from dbmigrate.api.status.progress import ProgressStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from dbmigrate.api.report.events import EventName
 from dbmigrate.api.report.plan import Direction
-from dbmigrate.api.status import BlockerStatus, ProgressStatus
+from dbmigrate.api.status.progress import BlockerStatus, ProgressStatus
 from dbmigrate.controller.observation import LiveProgress
 from dbmigrate.controller.timestamps import format_time, parse_time
 

@@ -16,11 +16,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from dbmigrate.api import names
-from dbmigrate.api.databasemigration import DatabaseMigrationSpec, parse_spec
+from dbmigrate.api.databasemigration import (
+    DatabaseMigrationSpec,
+    DatabaseMigrationStatus,
+    parse_spec,
+)
 from dbmigrate.api.names import Action
 from dbmigrate.api.report.lines import parse_result
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.api.status import DatabaseMigrationStatus
 from dbmigrate.controller.manifests import CONTAINER
 from dbmigrate.controller.observation import ConfigMapView, JobView, LiveProgress, PodView
 from dbmigrate.controller.timestamps import parse_time

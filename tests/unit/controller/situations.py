@@ -11,14 +11,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dbmigrate.api.databasemigration import DatabaseMigrationSpec, parse_spec
+from dbmigrate.api.databasemigration import (
+    DatabaseMigrationSpec,
+    DatabaseMigrationStatus,
+    parse_spec,
+)
 from dbmigrate.api.names import Action
 from dbmigrate.api.report.history import MigrationRecord
 from dbmigrate.api.report.integrity import IntegrityReport, IntegrityResult
 from dbmigrate.api.report.outcome import Failure, Outcome
 from dbmigrate.api.report.plan import Direction
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.api.status import DatabaseMigrationStatus
 from dbmigrate.controller.decide import decide
 from dbmigrate.controller.decide.source import inspect
 from dbmigrate.controller.decision import Decision

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.controller.situations import apply, later, observed, pod, standing
 
 from dbmigrate.api.report.plan import Direction
-from dbmigrate.api.status import BlockerStatus, ProgressStatus
+from dbmigrate.api.status.progress import BlockerStatus, ProgressStatus
 from dbmigrate.controller.decide import decide
 from dbmigrate.controller.decision import EventType
 from dbmigrate.controller.observation import LiveProgress

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from lupa import lua51
 
+from dbmigrate.api.databasemigration import DatabaseMigrationStatus
 from dbmigrate.api.names import Phase, Reason
-from dbmigrate.api.status import Condition, DatabaseMigrationStatus
+from dbmigrate.api.status.condition import Condition
 from dbmigrate.controller.decide.conditions import Standing, conditions_of, in_progress, stalled
 
 CONFIG = Path(__file__).parents[3] / "config" / "argocd" / "argocd-cm.yaml"

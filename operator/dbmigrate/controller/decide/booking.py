@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from dbmigrate.api.databasemigration import DatabaseMigrationStatus
 from dbmigrate.api.names import Action, Reason
 from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.api.status import DatabaseMigrationStatus, FailureStatus, RunStatus
+from dbmigrate.api.status.run import FailureStatus, RunStatus
 from dbmigrate.controller.decide import facts, news, recovery
 from dbmigrate.controller.decide.endings import ended, failure_of
 from dbmigrate.controller.decide.jobs import is_current, recorded_run

@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from dbmigrate.api.databasemigration import DatabaseMigrationStatus
 from dbmigrate.api.names import NEXT_STEP, ConditionType, Phase, Reason
-from dbmigrate.api.status import Condition, DatabaseMigrationStatus, IntegrityStatus
+from dbmigrate.api.status.condition import Condition
+from dbmigrate.api.status.integrity import IntegrityStatus
 from dbmigrate.controller.decide.facts import MESSAGE_LIMIT, cut
 from dbmigrate.controller.timestamps import format_time
 

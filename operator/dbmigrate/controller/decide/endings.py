@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from dbmigrate.api.names import Reason
 from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.api.status import FailureStatus, RunStatus
+from dbmigrate.api.status.run import FailureStatus, RunStatus
 from dbmigrate.controller.decide import facts
 from dbmigrate.controller.decide.jobs import run_of
 from dbmigrate.controller.decide.retry import LOST

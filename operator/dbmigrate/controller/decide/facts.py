@@ -11,23 +11,17 @@ import json
 import re
 from typing import Any
 
-from dbmigrate.api.databasemigration import DatabaseMigrationSpec
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec, DatabaseMigrationStatus
 from dbmigrate.api.lint import LintLevel, LintReport
 from dbmigrate.api.report.history import MigrationRecord, UnfinishedFile
 from dbmigrate.api.report.integrity import IntegrityReport
 from dbmigrate.api.report.outcome import Failure
 from dbmigrate.api.report.plan import Direction
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.api.status import (
-    DatabaseMigrationStatus,
-    FailureStatus,
-    IntegrityResultStatus,
-    IntegrityStatus,
-    LintFindingStatus,
-    LintStatus,
-    MigrationStatus,
-    UnfinishedStatus,
-)
+from dbmigrate.api.status.history import MigrationStatus, UnfinishedStatus
+from dbmigrate.api.status.integrity import IntegrityResultStatus, IntegrityStatus
+from dbmigrate.api.status.lint import LintFindingStatus, LintStatus
+from dbmigrate.api.status.run import FailureStatus
 from dbmigrate.controller.decide.advice import advice
 from dbmigrate.controller.manifests import SOURCE_MOUNT
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+from dbmigrate.api.databasemigration import DatabaseMigrationStatus
 from dbmigrate.api.names import Action
-from dbmigrate.api.status import DatabaseMigrationStatus, RunStatus
+from dbmigrate.api.status.run import RunStatus
 from dbmigrate.controller.decision import JobPlan
 from dbmigrate.controller.observation import JobView, Observation
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dbmigrate.api.databasemigration import DatabaseMigrationStatus
 from dbmigrate.api.names import Reason
 from dbmigrate.api.report.kept import KeptData
 from dbmigrate.api.report.plan import Direction
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.api.status import (
-    DatabaseMigrationStatus,
-    FailureStatus,
-    IntegrityStatus,
-    LintStatus,
-    ProgressStatus,
-    RunStatus,
-)
+from dbmigrate.api.status.integrity import IntegrityStatus
+from dbmigrate.api.status.lint import LintStatus
+from dbmigrate.api.status.progress import ProgressStatus
+from dbmigrate.api.status.run import FailureStatus, RunStatus
 from dbmigrate.controller.decide import facts
 from dbmigrate.controller.decision import EventNote, EventType
 

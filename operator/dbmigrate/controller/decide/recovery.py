@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.api.status import RunStatus
+from dbmigrate.api.status.run import RunStatus
 from dbmigrate.controller.decide.facts import EMPTY_DATABASE
 from dbmigrate.controller.decide.retry import LOST, OUTDATED
 from dbmigrate.controller.decide.source import SourceView

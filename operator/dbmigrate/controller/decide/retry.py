@@ -13,7 +13,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from dbmigrate.api.report.outcome import Outcome
-from dbmigrate.api.status import FailureStatus, RunStatus
+from dbmigrate.api.status.run import FailureStatus, RunStatus
 
 LOST = "Lost"
 """Outcome of a run whose result nobody could read."""

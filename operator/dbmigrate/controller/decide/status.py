@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from dbmigrate.api.databasemigration import DatabaseMigrationSpec
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec, DatabaseMigrationStatus
 from dbmigrate.api.names import Action, Phase, Reason
 from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.api.report.plan import Direction
-from dbmigrate.api.status import DatabaseMigrationStatus, ProgressStatus, RunStatus
+from dbmigrate.api.status.progress import ProgressStatus
+from dbmigrate.api.status.run import RunStatus
 from dbmigrate.controller.decide.conditions import (
     Standing,
     conditions_of,

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
-from dbmigrate.api.databasemigration import DatabaseMigrationSpec
+from dbmigrate.api.databasemigration import DatabaseMigrationSpec, DatabaseMigrationStatus
 from dbmigrate.api.names import Action
 from dbmigrate.api.report.outcome import Outcome
-from dbmigrate.api.status import DatabaseMigrationStatus, RunStatus
+from dbmigrate.api.status.run import RunStatus
 from dbmigrate.controller.decide.booking import GRACE
 from dbmigrate.controller.decide.facts import checks_hash
 from dbmigrate.controller.decide.jobs import is_current, next_plan, plan_of, recorded_run
