@@ -14,7 +14,7 @@ from typing import Any
 
 from dbmigrate.api import names
 from dbmigrate.api.databasemigration import DatabaseMigrationStatus
-from dbmigrate.controller import manifests, views
+from dbmigrate.controller import views
 from dbmigrate.controller.decision import Decision, JobPlan, StopPod
 from dbmigrate.controller.kube import (
     CONFLICT,
@@ -25,6 +25,9 @@ from dbmigrate.controller.kube import (
     jobs_path,
     resources_path,
 )
+from dbmigrate.controller.manifests.event import event_manifest
+from dbmigrate.controller.manifests.job import job_manifest
+from dbmigrate.controller.manifests.owner import Owner
 from dbmigrate.controller.observation import Observation
 from dbmigrate.controller.settings import Settings
 
@@ -79,7 +82,7 @@ class Actor:
         for job in decision.delete_jobs:
             await self._delete(observation.namespace, job)
         for note in decision.events:
-            body = manifests.event(
+            body = event_manifest(
                 _owner(observation), note, now=observation.now, identity=self.settings.identity
             )
             await self._tell(observation.namespace, body)
@@ -105,7 +108,7 @@ class Actor:
     async def _create(self, observation: Observation, plan: JobPlan) -> None:
         if observation.spec is None:
             return
-        body = manifests.job(_owner(observation), observation.spec, plan, self.settings)
+        body = job_manifest(_owner(observation), observation.spec, plan, self.settings)
         try:
             await self.kube.create(jobs_path(observation.namespace), body)
         except KubeError as error:
@@ -162,8 +165,8 @@ class Actor:
                 _log.warning("an Event could not be told: %s", error)
 
 
-def _owner(observation: Observation) -> manifests.Owner:
-    return manifests.Owner(observation.namespace, observation.name, observation.uid)
+def _owner(observation: Observation) -> Owner:
+    return Owner(observation.namespace, observation.name, observation.uid)
 
 
 def status_data(status: DatabaseMigrationStatus) -> dict[str, Any]:

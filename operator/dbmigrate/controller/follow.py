@@ -17,7 +17,7 @@ import aiohttp
 from dbmigrate.api.report.lines import parse_result
 from dbmigrate.api.report.result import RunResult
 from dbmigrate.controller.kube import NOT_FOUND, Kube, KubeError, core_path
-from dbmigrate.controller.manifests import CONTAINER
+from dbmigrate.controller.manifests.pod import CONTAINER
 from dbmigrate.controller.observation import LiveProgress
 from dbmigrate.controller.telling import is_same_statement, told_progress
 

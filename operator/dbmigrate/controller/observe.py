@@ -27,7 +27,7 @@ from dbmigrate.controller.kube import (
     jobs_path,
     resources_path,
 )
-from dbmigrate.controller.manifests import CONTAINER
+from dbmigrate.controller.manifests.pod import CONTAINER
 from dbmigrate.controller.observation import ConfigMapView, JobView, Observation
 
 _TAIL = "50"

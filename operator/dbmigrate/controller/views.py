@@ -24,7 +24,7 @@ from dbmigrate.api.databasemigration import (
 from dbmigrate.api.names import Action
 from dbmigrate.api.report.lines import parse_result
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.controller.manifests import CONTAINER
+from dbmigrate.controller.manifests.pod import CONTAINER
 from dbmigrate.controller.observation import ConfigMapView, JobView, LiveProgress, PodView
 from dbmigrate.controller.timestamps import parse_time
 

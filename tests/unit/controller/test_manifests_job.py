@@ -5,11 +5,13 @@ import json
 from tests.unit.controller.situations import CHECK, NOON, UID, spec
 
 from dbmigrate.api.names import Action
-from dbmigrate.controller import manifests
 from dbmigrate.controller.decision import EventNote, EventType, JobPlan
+from dbmigrate.controller.manifests.event import event_manifest
+from dbmigrate.controller.manifests.job import job_manifest
+from dbmigrate.controller.manifests.owner import Owner
 from dbmigrate.controller.settings import Settings
 
-OWNER = manifests.Owner("shop", "exams", UID)
+OWNER = Owner("shop", "exams", UID)
 SETTINGS = Settings(runner_image="registry.example/dbmigrate:1", runner_resources={"limits": {}})
 DIGEST = "d" * 64
 STOP_ANNOTATION = "metadata.annotations['dbmigrate.dev/stop']"
@@ -49,14 +51,14 @@ LINT = ["--lint-level", "report"]
 
 def arguments(plan=PLAN, **changes):
     """The runner's arguments."""
-    made = manifests.job(OWNER, spec(**changes), plan, SETTINGS)
+    made = job_manifest(OWNER, spec(**changes), plan, SETTINGS)
     return made["spec"]["template"]["spec"]["containers"][0]["args"]
 
 
 def test_whole_job():
     """The Job of a plain resource, to the last field."""
     source = {"configMaps": [{"name": "exams-sql"}, {"name": "exams-back", "path": "rollbacks"}]}
-    assert manifests.job(OWNER, spec(source=source), PLAN, SETTINGS) == {
+    assert job_manifest(OWNER, spec(source=source), PLAN, SETTINGS) == {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
@@ -185,7 +187,7 @@ def test_job_template_is_followed_and_cannot_take_our_labels():
         "labels": {"team": "exams", "dbmigrate.dev/uid": "stolen"},
         "annotations": {"sidecar.istio.io/inject": "false"},
     }
-    made = manifests.job(OWNER, spec(jobTemplate=template), PLAN, SETTINGS)["spec"]["template"]
+    made = job_manifest(OWNER, spec(jobTemplate=template), PLAN, SETTINGS)["spec"]["template"]
     pod = made["spec"]
     assert made["metadata"]["labels"] == {"team": "exams", **LABELS}
     assert made["metadata"]["annotations"]["sidecar.istio.io/inject"] == "false"
@@ -202,7 +204,7 @@ def test_job_template_is_followed_and_cannot_take_our_labels():
 def test_inline_files_travel_in_the_pods_annotations():
     """Each is an annotation and a file of the same text; the order is the manifest's."""
     inline = {"v1.0.0_a.sql": "select 1;\n", "v1.0.0_rollback.sql": "select 2;"}
-    made = manifests.job(OWNER, spec(source={"inline": inline}), PLAN, SETTINGS)
+    made = job_manifest(OWNER, spec(source={"inline": inline}), PLAN, SETTINGS)
     template = made["spec"]["template"]
     annotations = template["metadata"]["annotations"]
     assert annotations["source.dbmigrate.dev/0"] == "select 1;\n"
@@ -221,7 +223,7 @@ def test_inline_files_travel_in_the_pods_annotations():
 def test_checks_are_given_as_the_file_that_the_runner_reads():
     """The annotation holds what `--checks` wants: a mapping with integrityChecks."""
     wanted = spec(integrityChecks=[CHECK])
-    template = manifests.job(OWNER, wanted, PLAN, SETTINGS)["spec"]["template"]
+    template = job_manifest(OWNER, wanted, PLAN, SETTINGS)["spec"]["template"]
     text = template["metadata"]["annotations"]["dbmigrate.dev/checks"]
     assert json.loads(text) == {"integrityChecks": [CHECK]}
     assert template["spec"]["containers"][0]["args"][-2:] == ["--checks", "/podinfo/checks"]
@@ -269,7 +271,7 @@ def test_what_a_rollback_loses_is_kept_as_the_resource_says():
 def test_inline_files_may_stand_in_folders():
     """A mounted annotation's path may have one."""
     inline = {"v1.0.0_a.sql": "select 1;\n", "repeatable/views.sql": "select 2;"}
-    made = manifests.job(OWNER, spec(source={"inline": inline}), PLAN, SETTINGS)
+    made = job_manifest(OWNER, spec(source={"inline": inline}), PLAN, SETTINGS)
     items = made["spec"]["template"]["spec"]["volumes"][0]["downwardAPI"]["items"]
     assert [each["path"] for each in items] == ["v1.0.0_a.sql", "repeatable/views.sql"]
 
@@ -297,7 +299,7 @@ def test_revision_is_recorded_as_the_commit():
 def test_event_has_one_name_whoever_tells_it():
     """Two operators that see the same tell it once; another Job is another Event."""
     note = EventNote(EventType.NORMAL, "Migrated", "applied 1.0.0", "exams-1")
-    one = manifests.event(OWNER, note, now=NOON, identity="a")
+    one = event_manifest(OWNER, note, now=NOON, identity="a")
     assert one == {
         "apiVersion": "v1",
         "kind": "Event",
@@ -322,7 +324,7 @@ def test_event_has_one_name_whoever_tells_it():
     }
     other = EventNote(EventType.NORMAL, "Migrated", "applied 1.1.0", "exams-2")
     names = {
-        manifests.event(OWNER, each, now=NOON, identity="b")["metadata"]["name"]
+        event_manifest(OWNER, each, now=NOON, identity="b")["metadata"]["name"]
         for each in (note, other)
     }
     assert one["metadata"]["name"] in names

@@ -109,8 +109,6 @@ _NAMES = frozenset(
     {"command", "code", "sqlstate", "version", "current_version", "target_version", "finished_at"}
 )
 """Fields that are names, not texts: half a name is another name."""
-
-
 _NAME = 64
 """Characters that are kept of them in any case; our own are shorter."""
 

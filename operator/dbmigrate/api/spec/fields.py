@@ -25,21 +25,15 @@ Name = Annotated[
         "or digit",
     ),
 ]
-
-
 Duration = Annotated[
     str,
     StringConstraints(max_length=32),
     matching(DURATION, "a duration is written like 500ms, 30s, 5m or 1h30m"),
 ]
-
-
 Quantity = Annotated[
     str | int,
     Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
 ]
-
-
 Labels = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=63)]], Field(max_length=32)
 ]

@@ -23,7 +23,7 @@ from dbmigrate.api.status.integrity import IntegrityResultStatus, IntegrityStatu
 from dbmigrate.api.status.lint import LintFindingStatus, LintStatus
 from dbmigrate.api.status.run import FailureStatus
 from dbmigrate.controller.decide.advice import advice
-from dbmigrate.controller.manifests import SOURCE_MOUNT
+from dbmigrate.controller.manifests.files import SOURCE_MOUNT
 
 MESSAGE_LIMIT = 1024
 _DETAIL_LIMIT = 512

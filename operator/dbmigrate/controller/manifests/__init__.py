@@ -1,0 +1,1 @@
+"""Builds the objects that the operator creates: the Job and the Event. Pure: values to dicts."""
