@@ -24,7 +24,7 @@ from dbmigrate.errors import DbmigrateError, InterruptedRunError
 from dbmigrate.postgres.server.interruption import Interruption
 
 if TYPE_CHECKING:
-    from dbmigrate.cli.options import Common
+    from dbmigrate.cli.options.merged import Common
 
 
 class Output(Protocol):

@@ -14,11 +14,12 @@ import click
 
 import dbmigrate
 from dbmigrate.cli.invocation import Request, execute
-from dbmigrate.cli.keep_options import keep_of, keep_options
 from dbmigrate.cli.linting import LintOptions, lint_options
 from dbmigrate.cli.linting import lint as run_lint
-from dbmigrate.cli.options import FILE, Option, SectionedCommand, SectionedGroup, common_options
-from dbmigrate.cli.parameters import Duration, VersionType
+from dbmigrate.cli.options.common import common_options
+from dbmigrate.cli.options.keeping import keep_of, keep_options
+from dbmigrate.cli.options.parameters import FILE, Duration, VersionType
+from dbmigrate.cli.options.sections import SectionedCommand, SectionedGroup, option
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.version import Version
@@ -26,16 +27,14 @@ if TYPE_CHECKING:
 CHANGE = "Commands that change the database"
 LOOK = "Commands that only look"
 
-_checks = click.option(
+_checks = option(
     "--checks",
-    cls=Option,
     type=FILE,
     metavar="FILE",
     help="Integrity checks (YAML or JSON) to run after the migrations.",
 )
-_expect_plan = click.option(
+_expect_plan = option(
     "--expect-plan",
-    cls=Option,
     metavar="HASH",
     help="Refuse to run unless the plan has this hash, as `dbmigrate plan` printed it.",
 )
@@ -60,9 +59,8 @@ def dbmigrate_group(**_common: Any) -> None:
 
 
 @dbmigrate_group.command(cls=SectionedCommand, section=CHANGE)
-@click.option(
+@option(
     "--target",
-    cls=Option,
     type=VersionType(),
     metavar="VERSION",
     help="Stop after this version.  [default: the newest]",
@@ -173,9 +171,8 @@ def status(ctx: click.Context, /, **_common: Any) -> int:
 
 
 @dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
-@click.option(
+@option(
     "--target",
-    cls=Option,
     type=VersionType(zero=True),
     metavar="VERSION",
     help="Plan the way to this version, forward or back.  [default: the newest]",
@@ -216,16 +213,14 @@ def validate(ctx: click.Context, /, **_common: Any) -> int:
 
 @dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
 @click.argument("files", nargs=-1, type=FILE)
-@click.option(
+@option(
     "--pending",
-    cls=Option,
     is_flag=True,
     help="Only what the database does not have yet.  [default where a database is named]",
 )
-@click.option(
+@option(
     "--all",
     "every",
-    cls=Option,
     is_flag=True,
     envvar="DBMIGRATE_ALL",
     help="All files, without a database.  [default where no database is named]",
@@ -257,9 +252,8 @@ def lint(
 
 
 @dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
-@click.option(
+@option(
     "--checks",
-    cls=Option,
     type=FILE,
     metavar="FILE",
     help="The list of checks (YAML or JSON).  [default: checks.yaml in the first source]",
@@ -279,19 +273,17 @@ def check(ctx: click.Context, /, checks: Path | None, **_common: Any) -> int:
 
 
 @dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
-@click.option(
+@option(
     "--version",
     "wanted",
-    cls=Option,
     type=VersionType(),
     required=True,
     envvar="DBMIGRATE_VERSION",
     metavar="VERSION",
     help="The version that is needed; a later one serves too.",
 )
-@click.option(
+@option(
     "--timeout",
-    cls=Option,
     type=Duration(),
     default="5m",
     show_default=True,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from dbmigrate.errors import UsageError
 
 if TYPE_CHECKING:
-    from dbmigrate.cli.options import Common
+    from dbmigrate.cli.options.merged import Common
 
 _ADDRESS = frozenset({"host", "hostaddr", "port"})
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dbmigrate.api.rules import DatabaseAhead, ForeignHistory, OutOfOrder
-from dbmigrate.cli.parameters import MAX_RETRIES, parse_duration
+from dbmigrate.cli.options.parameters import MAX_RETRIES, parse_duration
 from dbmigrate.cli.server_settings import parse_settings
 from dbmigrate.cli.textfile import read_text
 from dbmigrate.errors import Location, UsageError

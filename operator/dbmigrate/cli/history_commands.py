@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from dbmigrate.cli.invocation import Request, execute
-from dbmigrate.cli.options import FILE, Option, SectionedCommand, common_options
-from dbmigrate.cli.parameters import VersionType
+from dbmigrate.cli.options.common import common_options
+from dbmigrate.cli.options.parameters import FILE, VersionType, one_of
+from dbmigrate.cli.options.sections import SectionedCommand, option
 from dbmigrate.migrations.amend import Amend
 
 if TYPE_CHECKING:
@@ -21,17 +22,15 @@ if TYPE_CHECKING:
 
 HISTORY = "Commands that change the history alone"
 
-_reason = click.option(
+_reason = option(
     "--reason",
-    cls=Option,
     metavar="TEXT",
     default="",
     show_default=False,
     help="Why; recorded in the history.",
 )
-_dry_run = click.option(
+_dry_run = option(
     "--dry-run",
-    cls=Option,
     is_flag=True,
     help="Show what would be recorded, and record nothing.",
 )
@@ -39,9 +38,8 @@ _dry_run = click.option(
 
 @click.command(cls=SectionedCommand, section=HISTORY)
 @click.argument("version", type=VersionType())
-@click.option(
+@option(
     "--correct",
-    cls=Option,
     is_flag=True,
     help="Replace a baseline that was wrong, as long as nothing has run since.",
 )
@@ -77,10 +75,9 @@ def baseline(
 
 @click.command(cls=SectionedCommand, section=HISTORY)
 @click.argument("versions", nargs=-1, type=VersionType())
-@click.option(
+@option(
     "--all",
     "everything",
-    cls=Option,
     is_flag=True,
     envvar="DBMIGRATE_REPAIR_ALL",
     help="Every file that was edited.",
@@ -117,42 +114,37 @@ def repair(
 
 @click.command(cls=SectionedCommand, section=HISTORY)
 @click.argument("tool", required=False, default="")
-@click.option(
+@option(
     "--from",
     "table",
-    cls=Option,
     metavar="TABLE",
     default="",
     show_default=False,
     envvar="DBMIGRATE_FROM",
     help="The other tool's table, as TABLE or SCHEMA.TABLE.  [default: found by its usual name]",
 )
-@click.option(
+@option(
     "--map",
     "map_file",
-    cls=Option,
     type=FILE,
     metavar="FILE",
     envvar="DBMIGRATE_MAP",
     help="Which version stands for which of the tool's migrations (YAML, JSON or CSV).",
 )
-@click.option(
+@option(
     "--write-map",
-    cls=Option,
     type=FILE,
     metavar="FILE",
     help="Write a proposal of such a map there.",
 )
-@click.option(
+@option(
     "--originals",
-    cls=Option,
     type=FILE,
     metavar="DIR",
     help="The tool's own files: ours must have the same statements.",
 )
-@click.option(
+@option(
     "--accept-edited",
-    cls=Option,
     is_flag=True,
     help="Take files that differ from what the tool ran; needs a reason.",
 )
@@ -182,7 +174,7 @@ def adopt(ctx: click.Context, /, **options: Any) -> int:
 
 
 @click.command(cls=SectionedCommand, section=HISTORY)
-@click.argument("decision", type=click.Choice(["done", "again", "abandon"]))
+@click.argument("decision", type=one_of("done", "again", "abandon"))
 @_reason
 @_dry_run
 @common_options

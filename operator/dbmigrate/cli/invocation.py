@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dbmigrate.api.lint import LintLevel
 from dbmigrate.cli.linting import NO_LIMIT, LintOptions, lint_policy
-from dbmigrate.cli.options import common_of
+from dbmigrate.cli.options.merged import common_of
 from dbmigrate.cli.settings import resolve
 from dbmigrate.cli.stopping import StopFile
 from dbmigrate.errors import RefusedError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dbmigrate.api.checks import IntegrityCheck
     from dbmigrate.cli.app import App
-    from dbmigrate.cli.options import Common
+    from dbmigrate.cli.options.merged import Common
     from dbmigrate.cli.settings import Settings
     from dbmigrate.migrations.amend import Amend
     from dbmigrate.migrations.source import Source

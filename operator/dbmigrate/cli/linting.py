@@ -7,15 +7,17 @@ changed no more; where none is, at all files; or at those that are named.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from dbmigrate.api.lint import FINDINGS_LIMIT, LintLevel
-from dbmigrate.cli.options import FILE, Option, common_of
+from dbmigrate.cli.options.merged import common_of
+from dbmigrate.cli.options.parameters import FILE
+from dbmigrate.cli.options.sections import option, together
 from dbmigrate.errors import UsageError
 from dbmigrate.lint.policy import Policy, Wish, parse_level, parse_rules
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.linting import Linting
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 NO_LIMIT = 100_000
 """Findings that `lint` itself tells; elsewhere a result has to stay small."""
@@ -52,37 +53,29 @@ class _Rules(click.ParamType[dict[str, LintLevel]]):
         return value if isinstance(value, dict) else parse_rules(str(value), "--lint-rules")
 
 
-def lint_options(function: F) -> F:
-    """Give a command the options of linting."""
-    for each in reversed(
-        (
-            click.option(
-                "--lint-level",
-                cls=Option,
-                type=_Level(),
-                metavar="off|report|refuse",
-                help="Whether the linter's findings are told, or refuse.  [default: the "
-                "environment's MIGRATION_LINT, else report; of `lint`: refuse]",
-            ),
-            click.option(
-                "--lint-rules",
-                cls=Option,
-                type=_Rules(),
-                metavar="RULE=LEVEL,…",
-                help="What single rules are worth, such as renaming-table=report; over the "
-                "environment's MIGRATION_LINT_RULES.",
-            ),
-            click.option(
-                "--squawk",
-                cls=Option,
-                type=FILE,
-                metavar="FILE",
-                help="The linter's program.  [default: the one installed with dbmigrate]",
-            ),
-        )
-    ):
-        function = each(function)
-    return function
+lint_options = together(
+    option(
+        "--lint-level",
+        type=_Level(),
+        metavar="off|report|refuse",
+        help="Whether the linter's findings are told, or refuse.  [default: the "
+        "environment's MIGRATION_LINT, else report; of `lint`: refuse]",
+    ),
+    option(
+        "--lint-rules",
+        type=_Rules(),
+        metavar="RULE=LEVEL,…",
+        help="What single rules are worth, such as renaming-table=report; over the "
+        "environment's MIGRATION_LINT_RULES.",
+    ),
+    option(
+        "--squawk",
+        type=FILE,
+        metavar="FILE",
+        help="The linter's program.  [default: the one installed with dbmigrate]",
+    ),
+)
+"""Gives a command the options of linting."""
 
 
 @dataclass(frozen=True, slots=True)

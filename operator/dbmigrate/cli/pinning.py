@@ -9,7 +9,8 @@ import click
 
 from dbmigrate.cli.history_commands import HISTORY
 from dbmigrate.cli.invocation import Request, execute
-from dbmigrate.cli.options import SectionedCommand, common_options
+from dbmigrate.cli.options.common import common_options
+from dbmigrate.cli.options.sections import SectionedCommand
 
 
 @click.command(cls=SectionedCommand, section=HISTORY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbmigrate.cli.invocation import read
-from dbmigrate.cli.options import common_of
+from dbmigrate.cli.options.merged import common_of
 from dbmigrate.cli.settings import resolve
 
 if TYPE_CHECKING:

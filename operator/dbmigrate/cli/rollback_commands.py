@@ -13,17 +13,17 @@ import click
 
 from dbmigrate.cli.commands import CHANGE, LOOK
 from dbmigrate.cli.invocation import Request, execute
-from dbmigrate.cli.options import Option, SectionedCommand, SectionedGroup, common_options
-from dbmigrate.cli.parameters import Age, VersionType
+from dbmigrate.cli.options.common import common_options
+from dbmigrate.cli.options.parameters import Age, VersionType, one_of
+from dbmigrate.cli.options.sections import SectionedCommand, SectionedGroup, option
 from dbmigrate.postgres.rollback.options import KeptRequest, OnConflict
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.version import Version
 
-_set = click.option(
+_set = option(
     "--number",
     "set_id",
-    cls=Option,
     type=click.IntRange(min=1),
     metavar="N",
     help="This set alone, by its number in the list.",
@@ -58,22 +58,19 @@ def kept(ctx: click.Context, /, **_common: Any) -> int | None:
 @kept.command(cls=SectionedCommand, section=CHANGE)
 @click.argument("version", type=VersionType(), required=False)
 @_set
-@click.option(
+@option(
     "--table",
-    cls=Option,
     metavar="NAME",
     help="What was kept of this table alone, with or without its schema.",
 )
-@click.option(
+@option(
     "--into",
-    cls=Option,
     metavar="SCHEMA.NAME",
     help="Restore one set into this table; it is made unless it is there.",
 )
-@click.option(
+@option(
     "--on-conflict",
-    cls=Option,
-    type=click.Choice([each.value for each in OnConflict]),
+    type=one_of(*OnConflict),
     default=OnConflict.REFUSE.value,
     show_default=True,
     help="Where another row or value is: restore nothing, leave it, or overwrite it.",
@@ -116,9 +113,8 @@ def restore(  # noqa: PLR0913 -- one for each option
 
 
 @kept.command(cls=SectionedCommand, section=CHANGE)
-@click.option(
+@option(
     "--older-than",
-    cls=Option,
     type=Age(),
     metavar="AGE",
     help="All that was kept longer ago: 90d, 12w, 24h.",
@@ -147,22 +143,19 @@ def purge(
 
 
 @click.command(cls=SectionedCommand, section=LOOK)
-@click.option(
+@option(
     "--target",
-    cls=Option,
     type=VersionType(),
     metavar="VERSION",
     help="Stop after this version.  [default: the newest]",
 )
-@click.option(
+@option(
     "--pending",
-    cls=Option,
     is_flag=True,
     help="Prove only what the target database does not have yet.",
 )
-@click.option(
+@option(
     "--scratch",
-    cls=Option,
     metavar="URI",
     help="A database without tables to use.  [default: one is made beside the target, and removed]",
 )

@@ -42,7 +42,7 @@ from dbmigrate.errors import UsageError
 from dbmigrate.lint.policy import Wish
 
 if TYPE_CHECKING:
-    from dbmigrate.cli.options import Common
+    from dbmigrate.cli.options.merged import Common
     from dbmigrate.postgres.server.connection import ConnectionSettings
 
 DEFAULT_CONNECT_TIMEOUT = 10.0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dbmigrate.api.report.events import EventName
 from dbmigrate.api.report.outcome import Failure, Outcome
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.cli.options import common_of
+from dbmigrate.cli.options.merged import common_of
 from dbmigrate.cli.results import now
 from dbmigrate.cli.settings import resolve
 from dbmigrate.durations import format_duration

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbmigrate.cli.parameters import parse_duration
+from dbmigrate.cli.options.parameters import parse_duration
 from dbmigrate.durations import format_duration
 
 

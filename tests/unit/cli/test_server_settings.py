@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbmigrate.cli.options import Common
+from dbmigrate.cli.options.merged import Common
 from dbmigrate.cli.server_settings import parse_setting, parse_settings
 from dbmigrate.cli.settings import resolve
 from dbmigrate.errors import UsageError

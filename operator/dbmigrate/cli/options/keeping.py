@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import click
 
-from dbmigrate.cli.options import Option
-from dbmigrate.cli.parameters import Size
+from dbmigrate.cli.options.parameters import Size, one_of
+from dbmigrate.cli.options.sections import option, together
 from dbmigrate.errors import UsageError
 from dbmigrate.postgres.rollback.options import KEEP_LIMIT, KeepOptions
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_OPTIONS = (
-    click.option(
+keep_options = together(
+    option(
         "--keep-data",
-        cls=Option,
-        type=click.Choice(["on", "off"]),
+        type=one_of("on", "off"),
         default="on",
         show_default=True,
         help="Try each rollback first, and keep in the database what it loses.",
     ),
-    click.option(
+    option(
         "--keep-limit",
-        cls=Option,
         type=Size(),
         default=KEEP_LIMIT,
         metavar="SIZE",
         help="Refuse a rollback that loses more than this.  [default: 256MB]",
     ),
-    click.option(
+    option(
         "--backup-covers",
-        cls=Option,
         metavar="NAME",
         help="This backup has what is lost: above the limit, lose it without keeping it.",
     ),
 )
-
-
-def keep_options(function: F) -> F:
-    """Give a command these options."""
-    for each in reversed(_OPTIONS):
-        function = each(function)
-    return function
+"""Gives a command these options."""
 
 
 def keep_of(ctx: click.Context) -> KeepOptions:

@@ -1,9 +1,11 @@
-"""Kinds of values on the command line: durations and versions."""
+"""Kinds of values on the command line: durations, sizes, versions, paths, words."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -125,3 +127,22 @@ class VersionType(click.ParamType[Version]):
         if version == Version(0, 0, 0) and not self._zero:
             raise UsageError("0.0.0 is no migration's version", code="UnknownVersion")
         return version
+
+
+class _Path(click.Path):
+    """A path; an empty text is refused: ``--source "$UNSET"`` must not mean this folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _Path(path_type=Path, readable=False)
+"""Whether it is there and can be read is said by who reads it, with a code and a hint."""
+
+
+def one_of(*words: str) -> click.Choice[str]:
+    """One of these words; the members of a StrEnum are such."""
+    return click.Choice([str(word) for word in words])

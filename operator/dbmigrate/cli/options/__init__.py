@@ -1,0 +1,1 @@
+"""What the command line takes: kinds of values, the options, and how help shows them."""
