@@ -97,7 +97,7 @@ _WEIGHTS: Final = {
     Action.RACE: 5,
     Action.THIEF: 3,
     Action.BLOCKER: 1,
-    Action.READER: 4,
+    Action.READER: 8,
     Action.CLOCK: 2,
     Action.EDIT: 4,
 }
@@ -147,7 +147,7 @@ def _draw(random: Random, scale: Scale) -> Fault:
     return Fault(
         action,
         instant,
-        how=random.choice(list(Cut)),
+        how=random.choice((*Cut, Cut.LATE, Cut.LATE)),
         seconds=random.uniform(0.02, longest),
         count=random.choice((1, 1, 1, 2, 4)),
     )

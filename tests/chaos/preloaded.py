@@ -1,14 +1,25 @@
-"""The program, imported before runners are forked; see `runners`."""
+"""The program, imported before runners are forked; see `runners`.
+
+The program itself imports what it needs when it needs it, which takes most of a short run.
+"""
 
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import os
+import pkgutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 
+import dbmigrate.cli
+import dbmigrate.postgres
 from dbmigrate import __main__ as program
+
+for _package in (dbmigrate.cli, dbmigrate.postgres):
+    for _module in pkgutil.walk_packages(_package.__path__, f"{_package.__name__}."):
+        importlib.import_module(_module.name)
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str], out: str, err: str) -> None:

@@ -117,7 +117,11 @@ class Run:
                 self.look()
                 look_at = time.monotonic() - began + self.random.uniform(*_LOOK_AFTER)
             pause = self._timed[0][0] - now if self._timed else 0.01
-            self.runners[0].is_over(max(min(pause, 0.01), 0.0))
+            at_work = next((each for each in self.runners if not each.is_over()), None)
+            if at_work is not None:
+                at_work.is_over(max(min(pause, 0.01), 0.0))
+            else:  # all wait for the server alone
+                time.sleep(0.002)
         self.attempt.seconds = time.monotonic() - began
         self.ended = [runner.ended() for runner in self.runners if runner.is_over()]
         self._tell()

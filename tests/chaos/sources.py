@@ -23,7 +23,7 @@ PREPARATION: Final = """
 """
 """What the judge needs in a trial's database, before any migration."""
 
-_SHARE_BY_STATEMENT: Final = 0.25
+_SHARE_BY_STATEMENT: Final = 0.35
 FORWARD: Final = "forward"
 ROLLBACK: Final = "rollback"
 
@@ -244,6 +244,8 @@ def make_migration(random: Random, version: str, *, keep: bool, variant: str = "
     drawn = random.choices(
         [kind for kind, _ in kinds], [weight for _, weight in kinds], k=random.randint(0, 6)
     )
+    if file.by_statement and random.random() < 0.5:
+        drawn.append(_index)
     for kind in drawn:
         kind(file)
     if {_index, _detach} & set(drawn) and random.random() < 0.7:

@@ -110,11 +110,15 @@ class Server:
             else:
                 return
 
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop it: SIGINT undoes what runs (fast), SIGQUIT is a crash (immediate)."""
+    def stop(self, how: signal.Signals = signal.SIGINT, patience: float = 60) -> None:
+        """Stop it: SIGINT undoes what runs (fast), SIGQUIT is a crash (immediate).
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end within so many seconds, and may still.
+        """
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(60)
+            self._process.wait(patience)
             self._process = None
 
     def destroy(self) -> None:

@@ -1,6 +1,4 @@
-"""A hundred random trials, spread over the versions; `make chaos` runs a thousand and more."""
-
-from random import SystemRandom
+"""A hundred trials with seeds that stay, spread over the versions; `make chaos` draws new ones."""
 
 import pytest
 from tests.chaos.campaign import Servers, version_of
@@ -8,7 +6,7 @@ from tests.chaos.trial import run_trial
 
 from conftest import VERSIONS
 
-TRIALS = 100
+SEEDS = range(1, 101)
 
 
 @pytest.fixture
@@ -22,8 +20,7 @@ def chaos_servers():
 @pytest.mark.parametrize("major", VERSIONS, ids=lambda major: f"pg{major}")
 def test_database_and_history_agree_whatever_goes_wrong(chaos_servers, major):
     """Nothing is applied twice, half or unseen, and the next run carries on by itself."""
-    first = SystemRandom().randrange(10**9)
-    seeds = [seed for seed in range(first, first + TRIALS) if version_of(seed) == major]
+    seeds = [seed for seed in SEEDS if version_of(seed) == major]
     struck = 0
     for seed in seeds:
         trial = run_trial(seed, chaos_servers.of(major))
