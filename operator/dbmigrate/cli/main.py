@@ -13,18 +13,12 @@ from collections.abc import Sequence
 import click
 
 from dbmigrate.cli.app import App
-from dbmigrate.cli.commands import dbmigrate_group
-from dbmigrate.cli.history_commands import HISTORY_COMMANDS
-from dbmigrate.cli.pinning import pin
-from dbmigrate.cli.rollback_commands import ROLLBACK_COMMANDS
+from dbmigrate.cli.commands.group import dbmigrate_group
 from dbmigrate.cli.signals import handled
 from dbmigrate.errors import DbmigrateError, UsageError
 from dbmigrate.postgres.server.interruption import Interrupted
 
 PROGRAM = "dbmigrate"
-
-for _command in (*HISTORY_COMMANDS, pin, *ROLLBACK_COMMANDS):
-    dbmigrate_group.add_command(_command)
 
 
 def main() -> int:

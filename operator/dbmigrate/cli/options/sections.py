@@ -15,6 +15,9 @@ RECORD = "What is recorded in the history"
 SUPERVISOR = "For a supervisor, such as the operator"
 SHOW = "What is shown"
 OWN = "Options of this command"
+CHANGE = "Commands that change the database"
+LOOK = "Commands that only look"
+HISTORY = "Commands that change the history alone"
 SECTIONS = (OWN, WHERE, HOW, RECORD, SHOW, SUPERVISOR)
 
 

@@ -1,7 +1,4 @@
-"""The commands that change the history and nothing else, and the texts that explain them.
-
-As in `dbmigrate.cli.commands`, ``\\b`` on a line of its own keeps a paragraph's lines.
-"""
+"""The commands that change the history and nothing else."""
 # ruff: noqa: D301 -- a raw docstring would show click's mark instead of being it
 
 from __future__ import annotations
@@ -14,13 +11,11 @@ import click
 from dbmigrate.cli.invocation import Request, execute
 from dbmigrate.cli.options.common import common_options
 from dbmigrate.cli.options.parameters import FILE, VersionType, one_of
-from dbmigrate.cli.options.sections import SectionedCommand, option
+from dbmigrate.cli.options.sections import HISTORY, SectionedCommand, option
 from dbmigrate.migrations.amend import Amend
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.version import Version
-
-HISTORY = "Commands that change the history alone"
 
 _reason = option(
     "--reason",
@@ -199,4 +194,21 @@ def resolve(
     return execute(ctx, Request("resolve", amend=amend, needs_source=False))
 
 
-HISTORY_COMMANDS: Final = (baseline, repair, adopt, resolve)
+@click.command(cls=SectionedCommand, section=HISTORY)
+@common_options
+@click.pass_context
+def pin(ctx: click.Context, /, **_common: Any) -> int:
+    """Pin a copied or moved database to the environment that --environment names.
+
+    A database remembers its environment and its server, and refuses a run that claims
+    another. After a copy was made on purpose (production restored for staging), this says
+    so, once; it is written to system_events. Nothing else changes.
+
+    \b
+    Example:
+      dbmigrate pin --environment staging
+    """
+    return execute(ctx, Request("pin", needs_source=False))
+
+
+HISTORY_COMMANDS: Final = (baseline, repair, adopt, resolve, pin)

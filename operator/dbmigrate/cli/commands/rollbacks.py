@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dbmigrate.cli.commands import CHANGE, LOOK
 from dbmigrate.cli.invocation import Request, execute
 from dbmigrate.cli.options.common import common_options
 from dbmigrate.cli.options.parameters import Age, VersionType, one_of
-from dbmigrate.cli.options.sections import SectionedCommand, SectionedGroup, option
+from dbmigrate.cli.options.sections import CHANGE, LOOK, SectionedCommand, SectionedGroup, option
 from dbmigrate.postgres.rollback.options import KeptRequest, OnConflict
 
 if TYPE_CHECKING:

@@ -1,160 +1,25 @@
-"""The commands, and the texts that explain them. What they do is `invocation`'s matter.
-
-In their docstrings the character ``\\b`` on a line of its own tells click to keep the
-lines of that paragraph as they are.
-"""
+"""The commands that only look, and change nothing."""
 # ruff: noqa: D301 -- a raw docstring would show click's mark instead of being it
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-import dbmigrate
 from dbmigrate.cli.invocation import Request, execute
 from dbmigrate.cli.linting import LintOptions, lint_options
 from dbmigrate.cli.linting import lint as run_lint
 from dbmigrate.cli.options.common import common_options
-from dbmigrate.cli.options.keeping import keep_of, keep_options
 from dbmigrate.cli.options.parameters import FILE, Duration, VersionType
-from dbmigrate.cli.options.sections import SectionedCommand, SectionedGroup, option
+from dbmigrate.cli.options.sections import LOOK, SectionedCommand, option
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.version import Version
 
-CHANGE = "Commands that change the database"
-LOOK = "Commands that only look"
 
-_checks = option(
-    "--checks",
-    type=FILE,
-    metavar="FILE",
-    help="Integrity checks (YAML or JSON) to run after the migrations.",
-)
-_expect_plan = option(
-    "--expect-plan",
-    metavar="HASH",
-    help="Refuse to run unless the plan has this hash, as `dbmigrate plan` printed it.",
-)
-
-
-@click.group(cls=SectionedGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@common_options
-@click.version_option(dbmigrate.__version__, prog_name="dbmigrate")
-def dbmigrate_group(**_common: Any) -> None:
-    """PostgreSQL schema migrations that a team can trust in production.
-
-    Migrations are files vMAJOR.MINOR.PATCH_name.sql in a folder; the way back from
-    each is rollbacks/vMAJOR.MINOR.PATCH_rollback.sql. Each runs in one transaction
-    together with its row in the history, under an advisory lock.
-
-    \b
-    Example:
-      export DATABASE_URL=postgresql://me:secret@localhost/exams
-      dbmigrate status
-      dbmigrate up
-    """
-
-
-@dbmigrate_group.command(cls=SectionedCommand, section=CHANGE)
-@option(
-    "--target",
-    type=VersionType(),
-    metavar="VERSION",
-    help="Stop after this version.  [default: the newest]",
-)
-@_expect_plan
-@_checks
-@lint_options
-@common_options
-@click.pass_context
-def up(
-    ctx: click.Context,
-    /,
-    target: Version | None,
-    expect_plan: str | None,
-    checks: Path | None,
-    **_common: Any,
-) -> int:
-    """Apply all pending migrations, oldest first.
-
-    Each file runs in a transaction of its own. When one fails, it leaves nothing
-    behind, the ones before it stay, and the ones after it are not begun. An applied
-    file that was edited since stops everything before it begins.
-
-    \b
-    Examples:
-      dbmigrate up
-      dbmigrate up --target 1.4.0
-    """
-    return execute(ctx, Request("up", target=target, expect_plan=expect_plan, checks=checks))
-
-
-@dbmigrate_group.command(cls=SectionedCommand, section=CHANGE)
-@click.argument("version", type=VersionType(zero=True))
-@_expect_plan
-@_checks
-@keep_options
-@common_options
-@click.pass_context
-def down(
-    ctx: click.Context,
-    /,
-    version: Version,
-    expect_plan: str | None,
-    checks: Path | None,
-    **_common: Any,
-) -> int:
-    """Roll back every migration after VERSION, newest first; 0 rolls back all.
-
-    What a rollback file loses (tables, columns, rows, also by a DO block) is found by
-    trying it, and kept in the database: see `dbmigrate kept`. More than --keep-limit is
-    refused. When the source has no rollback for a version, the one that was kept in the
-    database serves. When one is missing altogether, nothing is begun.
-
-    \b
-    Examples:
-      dbmigrate down 1.4.0
-      dbmigrate down 0
-      dbmigrate down 1.4.0 --backup-covers base-2026-07-01
-    """
-    keep = keep_of(ctx)
-    return execute(
-        ctx, Request("down", target=version, expect_plan=expect_plan, checks=checks, keep=keep)
-    )
-
-
-@dbmigrate_group.command(cls=SectionedCommand, section=CHANGE)
-@click.argument("version", type=VersionType(zero=True))
-@_expect_plan
-@_checks
-@lint_options
-@keep_options
-@common_options
-@click.pass_context
-def to(
-    ctx: click.Context,
-    /,
-    version: Version,
-    expect_plan: str | None,
-    checks: Path | None,
-    **_common: Any,
-) -> int:
-    """Bring the database to VERSION, forward or back, whichever leads there.
-
-    \b
-    Example:
-      dbmigrate to 1.5.0
-    """
-    keep = keep_of(ctx)
-    return execute(
-        ctx, Request("to", target=version, expect_plan=expect_plan, checks=checks, keep=keep)
-    )
-
-
-@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@click.command(cls=SectionedCommand, section=LOOK)
 @common_options
 @click.pass_context
 def status(ctx: click.Context, /, **_common: Any) -> int:
@@ -170,7 +35,7 @@ def status(ctx: click.Context, /, **_common: Any) -> int:
     return execute(ctx, Request("status"))
 
 
-@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@click.command(cls=SectionedCommand, section=LOOK)
 @option(
     "--target",
     type=VersionType(zero=True),
@@ -194,7 +59,7 @@ def plan(ctx: click.Context, /, target: Version | None, **_common: Any) -> int:
     return execute(ctx, Request("plan", target=target))
 
 
-@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@click.command(cls=SectionedCommand, section=LOOK)
 @lint_options
 @common_options
 @click.pass_context
@@ -211,7 +76,7 @@ def validate(ctx: click.Context, /, **_common: Any) -> int:
     return execute(ctx, Request("validate"))
 
 
-@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@click.command(cls=SectionedCommand, section=LOOK)
 @click.argument("files", nargs=-1, type=FILE)
 @option(
     "--pending",
@@ -251,7 +116,7 @@ def lint(
     return run_lint(ctx, files, pending=pending, every=every, options=options)
 
 
-@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@click.command(cls=SectionedCommand, section=LOOK)
 @option(
     "--checks",
     type=FILE,
@@ -272,7 +137,7 @@ def check(ctx: click.Context, /, checks: Path | None, **_common: Any) -> int:
     return execute(ctx, Request("check", checks=checks, default_checks=True))
 
 
-@dbmigrate_group.command(cls=SectionedCommand, section=LOOK)
+@click.command(cls=SectionedCommand, section=LOOK)
 @option(
     "--version",
     "wanted",
@@ -304,3 +169,6 @@ def wait(ctx: click.Context, /, wanted: Version, timeout: float, **_common: Any)
     from dbmigrate.cli.wait import wait_for  # noqa: PLC0415 -- loads psycopg
 
     return wait_for(ctx, wanted, timeout)
+
+
+LOOKING_COMMANDS: Final = (status, plan, validate, lint, check, wait)
