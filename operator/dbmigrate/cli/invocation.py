@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dbmigrate.api.lint import LintLevel
 from dbmigrate.cli.linting import NO_LIMIT, LintOptions, lint_policy
 from dbmigrate.cli.options.merged import common_of
-from dbmigrate.cli.settings import resolve
+from dbmigrate.cli.settings.resolving import resolve
 from dbmigrate.cli.stopping import StopFile
 from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.folder import read_source
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dbmigrate.api.checks import IntegrityCheck
     from dbmigrate.cli.app import App
     from dbmigrate.cli.options.merged import Common
-    from dbmigrate.cli.settings import Settings
+    from dbmigrate.cli.settings.resolving import Settings
     from dbmigrate.migrations.amend import Amend
     from dbmigrate.migrations.source import Source
     from dbmigrate.migrations.version import Version

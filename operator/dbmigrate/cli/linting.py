@@ -143,7 +143,7 @@ def lint(
 
 
 def _names_database(ctx: click.Context) -> bool:
-    from dbmigrate.cli.settings import resolve  # noqa: PLC0415 -- only where it decides
+    from dbmigrate.cli.settings.resolving import resolve  # noqa: PLC0415 -- only where it decides
 
     app: App = ctx.obj
     try:
@@ -159,7 +159,7 @@ def _without_database(ctx: click.Context, files: Sequence[Path], options: LintOp
     from dbmigrate.api.report.result import RunResult  # noqa: PLC0415 -- as needed
     from dbmigrate.cli.invocation import read  # noqa: PLC0415 -- it imports this
     from dbmigrate.cli.results import now  # noqa: PLC0415 -- as above
-    from dbmigrate.cli.settings import lint_of  # noqa: PLC0415 -- as above
+    from dbmigrate.cli.settings.resolving import lint_of  # noqa: PLC0415 -- as above
 
     app: App = ctx.obj
     began = time.monotonic()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dbmigrate.cli.invocation import read
 from dbmigrate.cli.options.merged import common_of
-from dbmigrate.cli.settings import resolve
+from dbmigrate.cli.settings.resolving import resolve
 
 if TYPE_CHECKING:
     import click

@@ -16,7 +16,7 @@ from dbmigrate.api.report.outcome import Failure, Outcome
 from dbmigrate.api.report.result import RunResult
 from dbmigrate.cli.options.merged import common_of
 from dbmigrate.cli.results import now
-from dbmigrate.cli.settings import resolve
+from dbmigrate.cli.settings.resolving import resolve
 from dbmigrate.durations import format_duration
 from dbmigrate.errors import UnreachableError
 from dbmigrate.redaction import by_position

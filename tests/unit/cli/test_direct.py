@@ -3,7 +3,7 @@
 import pytest
 
 from dbmigrate.cli.options.merged import Common
-from dbmigrate.cli.settings import resolve
+from dbmigrate.cli.settings.resolving import resolve
 from dbmigrate.errors import UsageError
 
 POOLED = "postgresql://app:s3cret@pooler:6432/exams?sslmode=require"

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbmigrate.cli.environment import check_name, read_environment_file, read_process
+from dbmigrate.cli.settings.environment_file import check_name, read_environment_file
+from dbmigrate.cli.settings.environment_keys import read_process
 from dbmigrate.errors import UsageError
 
 PASSWORD = "s3cret-Pass"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbmigrate.cli.secret import read_secret
+from dbmigrate.cli.settings.secret import read_secret
 from dbmigrate.errors import UsageError
 
 PASSWORD = "s3cret-Pass"

@@ -3,8 +3,8 @@
 import pytest
 
 from dbmigrate.cli.options.merged import Common
-from dbmigrate.cli.server_settings import parse_setting, parse_settings
-from dbmigrate.cli.settings import resolve
+from dbmigrate.cli.settings.resolving import resolve
+from dbmigrate.cli.settings.server_settings import parse_setting, parse_settings
 from dbmigrate.errors import UsageError
 
 PROCESS = {"DATABASE_URL": "postgresql://h/x"}

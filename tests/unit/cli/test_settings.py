@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dbmigrate.cli.options.merged import Common
-from dbmigrate.cli.settings import resolve
+from dbmigrate.cli.settings.resolving import resolve
 from dbmigrate.errors import UsageError
 from dbmigrate.postgres.executing.retrying import LOCK_TIMEOUT, RETRIES, TIME_LIMIT
 

@@ -15,7 +15,7 @@ import click
 from dbmigrate.api.rules import DatabaseAhead, ForeignHistory, OutOfOrder, PlanRules
 from dbmigrate.cli.options.parameters import FILE, MAX_RETRIES, Duration, one_of
 from dbmigrate.cli.options.sections import HOW, RECORD, SHOW, SUPERVISOR, WHERE, F, option, together
-from dbmigrate.cli.server_settings import ServerSetting
+from dbmigrate.cli.settings.server_settings import ServerSetting
 
 MAX_GENERATION = 2**63 - 1
 """Of a Kubernetes resource: int64, as the history's bigint."""

@@ -1,43 +1,26 @@
-"""Where the database is: one place that knows every source of a connection and their order.
+"""What holds for a run: the option rules, then the environment's file, then the process.
 
-The first that says anything is taken, and nothing is mixed from several:
-
-1. ``--database`` or ``--database-secret`` (or their variables; both at once is an error)
-2. ``DATABASE_URL``
-3. the ``DB_*`` keys of ``config/environments/NAME.env``, by ``--environment NAME``
-4. the ``DB_*`` keys of the process's environment
-5. libpq's own ``PG*`` variables
-
-Beside it the same source may name the server itself, without a connection pooler: see
-`dbmigrate.cli.direct`. What the taken source leaves open, libpq fills from its ``PG*``
-variables, password file and defaults, as it does for psql. When nothing names a database
-the run is refused: a guess could be the wrong one.
+Where the database is has an order of its own: see `dbmigrate.cli.settings.finding`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbmigrate.api.rules import DatabaseAhead, ForeignHistory, OutOfOrder, PlanRules
-from dbmigrate.cli import direct
-from dbmigrate.cli.direct import Found
-from dbmigrate.cli.environment import (
-    CONNECTION_KEYS,
-    DIRECT_KEYS,
+from dbmigrate.cli.settings.environment_file import environment_of, require_environment
+from dbmigrate.cli.settings.environment_keys import (
     FLAG_KEYS,
-    KEYS,
     LINT_KEYS,
     RULE_KEYS,
     SETTINGS_KEY,
     EnvironmentSettings,
-    check_name,
-    read_environment_file,
     read_process,
 )
-from dbmigrate.cli.server_settings import unique
+from dbmigrate.cli.settings.finding import find
+from dbmigrate.cli.settings.server_settings import unique
 from dbmigrate.errors import UsageError
 from dbmigrate.lint.policy import Wish
 
@@ -47,10 +30,6 @@ if TYPE_CHECKING:
 
 DEFAULT_CONNECT_TIMEOUT = 10.0
 """Seconds."""
-
-NAMING_VARIABLES = ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGDATABASE")
-"""Any of these libpq variables says which database is meant (PostgreSQL manual, 34.15)."""
-
 NOT_ENFORCED: Mapping[str, tuple[bool, str]] = {
     "MIGRATION_REQUIRE_APPROVAL": (True, "nobody is asked for an approval"),
     "MIGRATION_AUTO_APPLY": (False, "`up` applies without asking"),
@@ -86,7 +65,7 @@ class Settings:
 
 
 def resolve(common: Common, process: Mapping[str, str]) -> Settings:
-    """Find the connection, by the order above.
+    """All that holds for a run.
 
     Args:
         common: the options.
@@ -100,20 +79,8 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
     from dbmigrate.postgres.executing import retrying  # noqa: PLC0415 -- loads psycopg
     from dbmigrate.postgres.server.connection import ConnectionSettings  # noqa: PLC0415 -- as above
 
-    file_path, file = _environment_file(common, process)
-    option = direct.by_option(common)
-    found = (
-        _by_option(common)
-        or _by_url(process)
-        or _by_file(file, file_path)
-        or _by_process(common, process, file_path, is_needed=option is None)
-    )
-    params, origin = dict(found.params), found.origin
-    if option is not None:
-        params, origin = direct.merged(params, option[0]), option[1]
-    elif found.direct:
-        params = direct.merged(params, found.direct)
-        origin = f"{found.origin}, {found.direct_origin}"
+    file_path, file = environment_of(common, process)
+    found = find(common, process, file_path, file)
     flags, warnings = _process_flags(process)
     flags.update((file.flags or {}) if file else {})
     warnings += [
@@ -121,12 +88,13 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
         for key, (asks, instead) in NOT_ENFORCED.items()
         if flags.get(key) is asks
     ]
-    if file and file.params and found.origin != str(file_path):
-        warnings.append(f"the connection comes from {origin}, not from {file_path}")
+    if file and file.params and found.source != str(file_path):
+        warnings.append(f"the connection comes from {found.origin}, not from {file_path}")
+    params = dict(found.params)
     timeout = _connect_timeout(common, params, file, process)
     number = _Numbers(file, process)
     return Settings(
-        ConnectionSettings(params=params, origin=origin),
+        ConnectionSettings(params=params, origin=found.origin),
         connect_timeout=timeout,
         lock_timeout=number(common.lock_timeout, "MIGRATION_LOCK_TIMEOUT", retrying.LOCK_TIMEOUT),
         lock_retries=round(number(common.lock_retries, "MIGRATION_LOCK_RETRIES", retrying.RETRIES)),
@@ -148,92 +116,15 @@ def lint_of(common: Common, process: Mapping[str, str]) -> Wish:
     Raises:
         UsageError: as `resolve`, but for the connection.
     """
-    path, file = _environment_file(common, process, LINT_KEYS)
+    path, file = environment_of(common, process, LINT_KEYS)
     if common.environment is not None and file is None:
-        _require_environment(common, path)
+        require_environment(common, path)
     return _lint(file, process)
 
 
 def _lint(file: EnvironmentSettings | None, process: Mapping[str, str]) -> Wish:
     said = read_process(process, LINT_KEYS).lint
     return file.lint.over(said) if file else said
-
-
-def _environment_file(
-    common: Common, process: Mapping[str, str], keys: Iterable[str] = KEYS
-) -> tuple[Path, EnvironmentSettings | None]:
-    if common.environment is None:
-        return Path(), None
-    folder = common.config / "environments"
-    path = folder / f"{check_name(common.environment)}.env"
-    try:
-        exists = path.exists()
-    except OSError:
-        exists = True  # reading it tells what is wrong
-    return path, read_environment_file(path, process, keys) if exists else None
-
-
-def _by_file(file: EnvironmentSettings | None, path: Path) -> Found | None:
-    if file is None or not file.params:
-        return None
-    return Found(file.params, str(path), file.direct, "DB_DIRECT_*")
-
-
-def _by_option(common: Common) -> Found | None:
-    if common.database is not None and common.database_secret is not None:
-        raise UsageError(
-            "both --database and --database-secret are given",
-            hint="give one of them; their variables DBMIGRATE_DATABASE and "
-            "DBMIGRATE_DATABASE_SECRET count too",
-        )
-    if common.database_secret is not None:
-        from dbmigrate.cli.secret import read_direct, read_secret  # noqa: PLC0415 -- if it is used
-
-        folder = common.database_secret
-        params = read_secret(folder)
-        return Found(params, f"Secret folder {folder}", read_direct(folder), "key direct-uri")
-    if common.database is None:
-        return None
-    return Found(
-        *direct.option_uri(common.database, "--database", is_typed="database" in common.typed)
-    )
-
-
-def _by_url(process: Mapping[str, str]) -> Found | None:
-    if not process.get("DATABASE_URL"):
-        return None
-    from dbmigrate.postgres.server.conninfo import parse_conninfo  # noqa: PLC0415 -- loads psycopg
-
-    urls = {
-        name: parse_conninfo(process[name], origin=name)
-        for name in ("DATABASE_URL", "DIRECT_DATABASE_URL")
-        if process.get(name)
-    }
-    return Found(
-        urls["DATABASE_URL"],
-        "DATABASE_URL",
-        urls.get("DIRECT_DATABASE_URL"),
-        "DIRECT_DATABASE_URL",
-    )
-
-
-def _by_process(
-    common: Common, process: Mapping[str, str], file_path: Path, *, is_needed: bool
-) -> Found:
-    if common.environment is not None and not file_path.exists() and is_needed:
-        _require_environment(common, file_path)
-    found = read_process(process, (*CONNECTION_KEYS, *DIRECT_KEYS))
-    if found.params:
-        return Found(found.params, "DB_* variables", found.direct, "DB_DIRECT_*")
-    named = [name for name in NAMING_VARIABLES if process.get(name)]
-    if not named and is_needed:
-        raise UsageError(
-            "no database is named",
-            code="NoDatabase",
-            hint="give --database, --database-secret, DATABASE_URL, --environment with its "
-            "file, DB_HOST …, or PGHOST and PGDATABASE",
-        )
-    return Found({}, "PG* variables")
 
 
 def _server_settings(
@@ -245,18 +136,6 @@ def _server_settings(
         return {**(rules or {}), **unique(common.set or ())}
     except ValueError as error:
         raise UsageError(f"--set: {error}", hint="leave one of them out") from None
-
-
-def _require_environment(common: Common, path: Path) -> None:
-    """Where the folder is, the environment's missing file is a mistake."""
-    folder = path.parent
-    if folder.is_dir():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.env")))
-        raise UsageError(
-            f"environment {common.environment}: there is no {path}",
-            code="UnknownEnvironment",
-            hint=f"{folder} has {known or 'no file at all'}",
-        )
 
 
 def _process_flags(process: Mapping[str, str]) -> tuple[dict[str, bool], list[str]]:

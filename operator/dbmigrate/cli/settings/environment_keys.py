@@ -1,24 +1,18 @@
-"""``config/environments/NAME.env``: where an environment's database is, and its rules.
+"""The keys of an environment: ``DB_*``, ``MIGRATION_*`` and the rest, and what their values mean.
 
-The keys are the source document's. ``${VAR}`` comes from the process; a variable that
-is not set is an error and never an empty text, since an empty password or host leads
-to another database than the one that was meant. In single quotes nothing is replaced,
-as in a shell.
+The keys are the source document's. They stand in an environment's file or in the process's
+environment; what is wrong with a value is told with the place that it was read from.
 """
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from dbmigrate.api.rules import DatabaseAhead, ForeignHistory, OutOfOrder
 from dbmigrate.cli.options.parameters import MAX_RETRIES, parse_duration
-from dbmigrate.cli.server_settings import parse_settings
-from dbmigrate.cli.textfile import read_text
+from dbmigrate.cli.settings.server_settings import parse_settings
 from dbmigrate.errors import Location, UsageError
 from dbmigrate.lint.policy import NO_WISH, Wish, parse_level, parse_rules
 
@@ -65,6 +59,7 @@ RULE_KEYS: Mapping[str, tuple[str, ...]] = {
     "MIGRATION_FOREIGN_HISTORY": tuple(ForeignHistory),
 }
 """Each rule's key, and its values; an option rules over it."""
+
 LINT_KEYS = ("MIGRATION_LINT", "MIGRATION_LINT_RULES")
 KEYS = (
     *CONNECTION_KEYS,
@@ -76,11 +71,8 @@ KEYS = (
     *RULE_KEYS,
     *LINT_KEYS,
 )
-
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?", re.ASCII)
-_SINGLE_QUOTED = re.compile(r"[^=\n]*=[^\S\n]*'")
 _MAX_PORT = 65535
 
 
@@ -117,61 +109,6 @@ class EnvironmentSettings:
         return f"EnvironmentSettings({shown!r}, {rest})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    key: str
-    value: str
-    line: int
-
-
-def check_name(name: str) -> str:
-    """The name, if it may name an environment: it becomes part of a path and of the history.
-
-    Raises:
-        UsageError: code InvalidEnvironment.
-    """
-    if _NAME.fullmatch(name) is None:
-        raise UsageError(
-            f"{name!r} cannot name an environment: "
-            "lower case letters, digits, - and _ are allowed, at most 63",
-            code="InvalidEnvironment",
-            hint="such as development, staging or production",
-        )
-    return name
-
-
-def read_environment_file(
-    path: Path, process: Mapping[str, str], keys: Iterable[str] = KEYS
-) -> EnvironmentSettings:
-    """Read one file; variables are resolved from `process`.
-
-    Args:
-        path: the file.
-        process: the process's environment variables.
-        keys: what is asked for; a variable that only others need may be missing.
-
-    Raises:
-        UsageError: with file and line: no ``KEY=VALUE``, an unknown key, a key twice, a
-            variable that is not set, a value that does not fit its key.
-    """
-    entries: dict[str, _Entry] = {}
-    wanted = frozenset(keys)
-    for entry in _parse(path, process, wanted):
-        if entry.key in entries:
-            raise _error(path, entry.line, f"{entry.key} is set twice", "keep one of the lines")
-        if entry.key not in KEYS:
-            raise _error(
-                path, entry.line, f"{entry.key} is not a known key", f"known are {', '.join(KEYS)}"
-            )
-        entries[entry.key] = entry
-
-    def location(key: str) -> Location:
-        return Location(str(path), entries[key].line)
-
-    values = {key: entry.value for key, entry in entries.items() if key in wanted}
-    return _interpret(values, location)
-
-
 def read_process(process: Mapping[str, str], keys: Iterable[str] = KEYS) -> EnvironmentSettings:
     """The same keys, or some of them, from the process; empty values count as not set.
 
@@ -179,52 +116,19 @@ def read_process(process: Mapping[str, str], keys: Iterable[str] = KEYS) -> Envi
         UsageError: a value does not fit its key.
     """
     values = {key: process[key] for key in keys if process.get(key)}
-    return _interpret(values, lambda _key: None)
+    return interpret(values, lambda _key: None)
 
 
-def _parse(path: Path, process: Mapping[str, str], wanted: Collection[str]) -> Iterator[_Entry]:
-    from dotenv.parser import parse_stream  # noqa: PLC0415 -- only who has such a file pays for it
+def interpret(values: Mapping[str, str], location: _Locate) -> EnvironmentSettings:
+    """What the values mean.
 
-    text = read_text(path, what="the environment file")
-    for binding in parse_stream(io.StringIO(text)):
-        original = binding.original.string
-        # A binding begins with the blank lines before it.
-        blank = len(original) - len(original.lstrip())
-        line = binding.original.line + original.count("\n", 0, blank)
-        if binding.key is None and not binding.error:
-            continue  # a comment or blank lines
-        if binding.error or binding.key is None or binding.value is None:
-            raise _error(path, line, "the line is not KEY=VALUE", "comments begin with #")
-        value = binding.value
-        if binding.key in wanted and not _SINGLE_QUOTED.match(original.lstrip()):
-            value = _resolve(value, process, path, line)
-        if "\0" in value:
-            raise _error(path, line, f"{binding.key} holds a NUL character", "remove it")
-        yield _Entry(binding.key, value, line)
+    Args:
+        values: texts by key; only known keys.
+        location: where a key was read; None for the process's environment.
 
-
-def _resolve(value: str, process: Mapping[str, str], path: Path, line: int) -> str:
-    from dotenv.variables import Variable, parse_variables  # noqa: PLC0415 -- as above
-
-    parts: list[str] = []
-    for atom in parse_variables(value):
-        if not isinstance(atom, Variable):
-            parts.append(atom.resolve({}))
-            continue
-        found = process.get(atom.name) or atom.default
-        if not found:
-            state = "empty" if atom.name in process else "not set"
-            raise _error(
-                path,
-                line,
-                f"${{{atom.name}}} is {state} in the process's environment",
-                f"set {atom.name} before the start",
-            )
-        parts.append(found)
-    return "".join(parts)
-
-
-def _interpret(values: Mapping[str, str], location: _Locate) -> EnvironmentSettings:
+    Raises:
+        UsageError: a value does not fit its key.
+    """
     params = _keywords(values, CONNECTION_KEYS, location)
     direct = _keywords(values, DIRECT_KEYS, location)
     for key in ("DB_PORT", "DB_DIRECT_PORT"):
@@ -334,10 +238,3 @@ def _bad_value(key: str, problem: str, hint: str, location: _Locate) -> UsageErr
     place = location(key)
     where = f"{place}: " if place else ""
     return UsageError(f"{where}{key} {problem}", code="InvalidSetting", hint=hint, location=place)
-
-
-def _error(path: Path, line: int, problem: str, hint: str) -> UsageError:
-    place = Location(str(path), line)
-    return UsageError(
-        f"{place}: {problem}", code="InvalidEnvironmentFile", hint=hint, location=place
-    )
