@@ -18,8 +18,8 @@ from dbmigrate.api.report.events import EventName
 from dbmigrate.api.report.outcome import Failure, Outcome
 from dbmigrate.api.report.result import RunResult
 from dbmigrate.api.report.termination import termination_message
+from dbmigrate.cli.output.streams import standard_error, standard_output
 from dbmigrate.cli.results import now, result_of
-from dbmigrate.cli.streams import standard_error, standard_output
 from dbmigrate.errors import DbmigrateError, InterruptedRunError
 from dbmigrate.postgres.server.interruption import Interruption
 
@@ -147,18 +147,18 @@ class App:
 
     def _make_output(self) -> Output:
         if self._form == "json":
-            from dbmigrate.cli.gathering import GatheredLines  # noqa: PLC0415 -- only with it
-            from dbmigrate.cli.output_json import JsonOutput  # noqa: PLC0415 -- one of two
+            from dbmigrate.cli.output.gathering import GatheredLines  # noqa: PLC0415 -- only with it
+            from dbmigrate.cli.output.json_lines import JsonOutput  # noqa: PLC0415 -- one of two
 
             return JsonOutput(GatheredLines(standard_output(encoding="utf-8")))
         if self._form in ("sarif", "github"):
-            from dbmigrate.cli.output_ci import CiOutput  # noqa: PLC0415 -- one of the forms
+            from dbmigrate.cli.output.ci import CiOutput  # noqa: PLC0415 -- one of the forms
 
             return CiOutput(
                 standard_output(encoding="utf-8"), standard_error(), self._form, self.process
             )
-        from dbmigrate.cli.output_text import TextOutput  # noqa: PLC0415 -- one of two
-        from dbmigrate.cli.terminal import terminal_for  # noqa: PLC0415 -- only with it
+        from dbmigrate.cli.output.terminal import terminal_for  # noqa: PLC0415 -- only with it
+        from dbmigrate.cli.output.text import TextOutput  # noqa: PLC0415 -- one of two
 
         stdout = standard_output()
         out = terminal_for(stdout, self.process)

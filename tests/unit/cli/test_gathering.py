@@ -4,8 +4,8 @@ import io
 import os
 import queue
 
-from dbmigrate.cli.gathering import PAUSE, GatheredLines
-from dbmigrate.cli.streams import SafeStream
+from dbmigrate.cli.output.gathering import PAUSE, GatheredLines
+from dbmigrate.cli.output.streams import SafeStream
 
 PATIENCE = 50 * PAUSE
 

@@ -5,10 +5,10 @@ import io
 import pytest
 
 from dbmigrate.api.report.events import EventName, LockHolder
-from dbmigrate.cli.output_text import TextOutput
-from dbmigrate.cli.rich_terminal import RichTerminal, _fitting
-from dbmigrate.cli.streams import SafeStream
-from dbmigrate.cli.terminal import PlainTerminal
+from dbmigrate.cli.output.rich_terminal import RichTerminal, _fitting
+from dbmigrate.cli.output.streams import SafeStream
+from dbmigrate.cli.output.terminal import PlainTerminal
+from dbmigrate.cli.output.text import TextOutput
 
 
 class Screen(PlainTerminal):

@@ -5,10 +5,10 @@ import io
 import pytest
 
 from dbmigrate.api.report.events import EventName
-from dbmigrate.cli.output_text import TextOutput
-from dbmigrate.cli.rich_terminal import RichTerminal
-from dbmigrate.cli.streams import SafeStream
-from dbmigrate.cli.terminal import PlainTerminal, clean
+from dbmigrate.cli.output.rich_terminal import RichTerminal
+from dbmigrate.cli.output.streams import SafeStream
+from dbmigrate.cli.output.terminal import PlainTerminal, clean
+from dbmigrate.cli.output.text import TextOutput
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dbmigrate.api.report.events import EventName
 from dbmigrate.api.report.result import RunResult
 
 if TYPE_CHECKING:
-    from dbmigrate.cli.streams import SafeStream
+    from dbmigrate.cli.output.streams import SafeStream
 
 
 class CiOutput:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbmigrate.api.report.amendment import Amendment, AmendmentAction
 from dbmigrate.api.report.history import MigrationRecord
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.cli.terminal import Terminal
+from dbmigrate.cli.output.terminal import Terminal
 
 _SHORT = 12
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from dbmigrate.cli.streams import SafeStream
+from dbmigrate.cli.output.streams import SafeStream
 
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"
@@ -69,6 +69,6 @@ def terminal_for(stream: SafeStream, process: Mapping[str, str]) -> Terminal:
     """Colours on a terminal, unless NO_COLOR or TERM=dumb asks for none; else plain text."""
     if not stream.is_terminal or process.get("NO_COLOR") or process.get("TERM") == "dumb":
         return PlainTerminal(stream)
-    from dbmigrate.cli.rich_terminal import RichTerminal  # noqa: PLC0415 -- only for a person
+    from dbmigrate.cli.output.rich_terminal import RichTerminal  # noqa: PLC0415 -- only for a person
 
     return RichTerminal(stream)

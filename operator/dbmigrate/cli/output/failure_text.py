@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbmigrate.cli.output.wording import cut
 from dbmigrate.errors import Location
 
 if TYPE_CHECKING:
     from dbmigrate.api.report.outcome import Failure
-    from dbmigrate.cli.terminal import Terminal
-
-
-LONGEST = 4000
-"""Characters of one text that are shown; a script can raise an error of megabytes."""
-
-
-def cut(text: str, longest: int = LONGEST) -> str:
-    """The text, or its beginning and how much was left out."""
-    left = len(text) - longest
-    return text if left <= 0 else f"{text[:longest]}… ({left} more characters)"
+    from dbmigrate.cli.output.terminal import Terminal
 
 
 def write_failure(terminal: Terminal, failure: Failure) -> None:

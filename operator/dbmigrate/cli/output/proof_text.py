@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dbmigrate.api.report.proof import ProofDifference, ProofStatus, ProvedMigration
-from dbmigrate.cli.failure_text import cut
-from dbmigrate.cli.terminal import Terminal
+from dbmigrate.cli.output.terminal import Terminal
+from dbmigrate.cli.output.wording import cut
 
 _WORDS = {
     ProofStatus.PROVED: ("proved", "good"),

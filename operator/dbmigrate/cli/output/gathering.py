@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from dbmigrate.cli.streams import SafeStream
+    from dbmigrate.cli.output.streams import SafeStream
 
 PAUSE: Final = 0.1
 """Seconds between two writes."""

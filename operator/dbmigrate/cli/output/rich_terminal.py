@@ -11,12 +11,12 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from dbmigrate.cli.terminal import clean, columns
+from dbmigrate.cli.output.terminal import clean, columns
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from dbmigrate.cli.streams import SafeStream
+    from dbmigrate.cli.output.streams import SafeStream
 
 STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "dim": "dim", "strong": "bold"}
 _CELLS = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dbmigrate.api.report.kept import KeptData
 from dbmigrate.api.report.result import RunResult
-from dbmigrate.cli.terminal import Terminal
+from dbmigrate.cli.output.terminal import Terminal
+from dbmigrate.cli.output.wording import table_time
 from dbmigrate.postgres.rollback.sizes import format_size
 
 
@@ -38,7 +39,7 @@ def write_kept(out: Terminal, result: RunResult) -> None:
                     title(each),
                     f"{each.rows:,}",
                     format_size(each.size),
-                    each.kept_at[:19].replace("T", " "),
+                    table_time(each.kept_at),
                     _note(each),
                 )
                 for each in result.kept

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbmigrate.api.lint import LintLevel
-from dbmigrate.cli.failure_text import cut
+from dbmigrate.cli.output.wording import cut
 from dbmigrate.errors import Location
 
 if TYPE_CHECKING:
     from dbmigrate.api.lint import LintReport
-    from dbmigrate.cli.terminal import Terminal
+    from dbmigrate.cli.output.terminal import Terminal
 
 _LONGEST = 500
 

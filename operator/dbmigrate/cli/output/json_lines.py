@@ -16,7 +16,7 @@ from dbmigrate.api.report.result import RunResult
 from dbmigrate.cli.results import now
 
 if TYPE_CHECKING:
-    from dbmigrate.cli.gathering import GatheredLines
+    from dbmigrate.cli.output.gathering import GatheredLines
 
 
 class JsonOutput:
