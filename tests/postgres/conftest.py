@@ -19,8 +19,8 @@ from dbmigrate.api.report.result import RunResult
 from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.run import RunOptions, run
-from dbmigrate.postgres.server.connection import ConnectionSettings
 from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.settings import ConnectionSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from servers import Server, binaries

@@ -7,8 +7,9 @@ import pytest
 
 from dbmigrate.api.report.events import EventName
 from dbmigrate.postgres.reporting import blockers
-from dbmigrate.postgres.server.connection import SessionSettings, connect
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.settings import SessionSettings
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 import pytest
 
 from dbmigrate.postgres.rollback import catalog
-from dbmigrate.postgres.server.connection import CATALOG, SessionSettings, connect
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.settings import CATALOG, SessionSettings
 
 SETUP = """
     create schema s;

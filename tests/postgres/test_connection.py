@@ -9,7 +9,8 @@ import pytest
 from conftest import until
 from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.errors import RefusedError
-from dbmigrate.postgres.server.connection import ConnectionSettings, require_supported
+from dbmigrate.postgres.server.connection import require_supported
+from dbmigrate.postgres.server.settings import ConnectionSettings
 
 SECRET = "s3cr3t-Pässwort"
 

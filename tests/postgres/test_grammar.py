@@ -7,8 +7,9 @@ from dbmigrate.migrations.source import MigrationFile
 from dbmigrate.migrations.statements import split
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.executing.grammar import syntax_errors
-from dbmigrate.postgres.server.connection import SessionSettings, connect
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.settings import SessionSettings
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from network import FROM_SERVER, TO_SERVER, Wire, packets_of
 from conftest import until
 from dbmigrate.api.report.events import EventName
 from dbmigrate.postgres.lock import KEY
-from dbmigrate.postgres.server.connection import ConnectionSettings, SessionSettings, connect
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.settings import ConnectionSettings, SessionSettings
 
 pytestmark = pytest.mark.one_version
 

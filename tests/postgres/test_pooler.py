@@ -10,13 +10,9 @@ from pgbouncer import PgBouncer, version
 from conftest import until
 from dbmigrate.api.report.events import EventName
 from dbmigrate.migrations.version import Version
-from dbmigrate.postgres.server.connection import (
-    CATALOG,
-    ConnectionSettings,
-    SessionSettings,
-    connect,
-)
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.settings import CATALOG, ConnectionSettings, SessionSettings
 from dbmigrate.postgres.watch import HistoryWatch
 
 pytestmark = pytest.mark.one_version

@@ -12,8 +12,8 @@ from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.rollback.prove import ProveRequest, prove
 from dbmigrate.postgres.run import RunOptions
-from dbmigrate.postgres.server.connection import ConnectionSettings
 from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.settings import ConnectionSettings
 
 SCRATCH = "select datname from pg_database where datname ~ '^dbmigrate_prove_' order by 1"
 

@@ -5,8 +5,9 @@ import pytest
 
 from dbmigrate.api.report.events import EventName
 from dbmigrate.api.report.outcome import Outcome
-from dbmigrate.postgres.server.connection import SessionSettings, connect
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.settings import SessionSettings
 
 
 def test_status_tells_what_is_applied_and_what_is_pending(database):

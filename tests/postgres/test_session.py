@@ -2,9 +2,10 @@
 
 import pytest
 
-from dbmigrate.postgres.server.connection import SessionSettings, connect
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interruption
 from dbmigrate.postgres.server.session import SYNC, ConnectionLostError, Request
+from dbmigrate.postgres.server.settings import SessionSettings
 
 pytestmark = pytest.mark.one_version
 MIB = 1 << 20

@@ -9,8 +9,9 @@ import pytest
 from servers import Server, binaries
 
 from dbmigrate.errors import UnreachableError
-from dbmigrate.postgres.server.connection import ConnectionSettings, SessionSettings, connect
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.settings import ConnectionSettings, SessionSettings
 
 DEBIAN = 15
 NAME = "db.example"

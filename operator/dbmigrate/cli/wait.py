@@ -61,7 +61,7 @@ def wait_for(ctx: click.Context, wanted: Version, timeout: float) -> int:
     app.use("wait", common)
     with app.interruption.raising():
         settings = resolve(common, app.process)
-        from dbmigrate.postgres.server.connection import SessionSettings  # noqa: PLC0415 -- loads psycopg
+        from dbmigrate.postgres.server.settings import SessionSettings  # noqa: PLC0415 -- loads psycopg
         from dbmigrate.postgres.watch import HistoryWatch  # noqa: PLC0415 -- as above
     for warning in settings.warnings:
         app.warn(warning)

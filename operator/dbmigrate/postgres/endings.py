@@ -17,9 +17,9 @@ from dbmigrate.postgres import bookkeeping
 from dbmigrate.postgres.executing.advice import advice_for
 from dbmigrate.postgres.executing.failures import is_transient
 from dbmigrate.postgres.reporting import blockers
-from dbmigrate.postgres.server.connection import ConnectionSettings
 from dbmigrate.postgres.server.interruption import Interrupted, Interruption
 from dbmigrate.postgres.server.session import ConnectionLostError, ServerError, Session
+from dbmigrate.postgres.server.settings import ConnectionSettings
 
 
 def interrupted(interruption: Interruption) -> InterruptedRunError:

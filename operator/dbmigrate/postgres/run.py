@@ -44,14 +44,10 @@ from dbmigrate.postgres.executing.retrying import LOCK_TIMEOUT, RETRIES, TIME_LI
 from dbmigrate.postgres.proof import not_shown
 from dbmigrate.postgres.reporting.progress import Progress, Reporter
 from dbmigrate.postgres.rollback.options import ALL_KEPT, KEEP, KeepOptions, KeptRequest
-from dbmigrate.postgres.server.connection import (
-    CATALOG,
-    ConnectionSettings,
-    SessionSettings,
-    connect,
-)
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interrupted, Interruption
 from dbmigrate.postgres.server.session import ConnectionLostError, Session
+from dbmigrate.postgres.server.settings import CATALOG, ConnectionSettings, SessionSettings
 
 if TYPE_CHECKING:
     from dbmigrate.api.checks import IntegrityCheck

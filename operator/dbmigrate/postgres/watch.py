@@ -16,9 +16,10 @@ from dbmigrate.migrations.applied import newest
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres.bookkeeping import look
 from dbmigrate.postgres.history import read_applied
-from dbmigrate.postgres.server.connection import ConnectionSettings, SessionSettings, connect
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interruption
 from dbmigrate.postgres.server.session import ConnectionLostError, Session
+from dbmigrate.postgres.server.settings import ConnectionSettings, SessionSettings
 
 _NOT_YET = frozenset({"HistorySchemaMissing", "SessionRefused"})
 

@@ -26,7 +26,7 @@ from dbmigrate.lint.policy import Wish
 
 if TYPE_CHECKING:
     from dbmigrate.cli.options.merged import Common
-    from dbmigrate.postgres.server.connection import ConnectionSettings
+    from dbmigrate.postgres.server.settings import ConnectionSettings
 
 DEFAULT_CONNECT_TIMEOUT = 10.0
 """Seconds."""
@@ -77,7 +77,7 @@ def resolve(common: Common, process: Mapping[str, str]) -> Settings:
             environment (UnknownEnvironment), or what a source itself finds wrong.
     """
     from dbmigrate.postgres.executing import retrying  # noqa: PLC0415 -- loads psycopg
-    from dbmigrate.postgres.server.connection import ConnectionSettings  # noqa: PLC0415 -- as above
+    from dbmigrate.postgres.server.settings import ConnectionSettings  # noqa: PLC0415 -- as above
 
     file_path, file = environment_of(common, process)
     found = find(common, process, file_path, file)

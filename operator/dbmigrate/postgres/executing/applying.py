@@ -31,8 +31,8 @@ from dbmigrate.postgres.executing.together import Following, Together
 from dbmigrate.postgres.executing.verifying import verify
 from dbmigrate.postgres.reporting import blockers
 from dbmigrate.postgres.rollback.options import RollbackRefusedError
-from dbmigrate.postgres.server.connection import milliseconds
 from dbmigrate.postgres.server.session import SYNC, Batch, ConnectionLostError, Request, Session
+from dbmigrate.postgres.server.settings import milliseconds
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan

@@ -13,7 +13,8 @@ from dbmigrate.api.report.integrity import IntegrityResult
 from dbmigrate.postgres import bookkeeping
 from dbmigrate.postgres.integrity.checks import run_checks
 from dbmigrate.postgres.integrity.events import record_report
-from dbmigrate.postgres.server.connection import SessionSettings, connect
+from dbmigrate.postgres.server.connection import connect
+from dbmigrate.postgres.server.settings import SessionSettings
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.run import Context

@@ -34,14 +34,10 @@ from dbmigrate.postgres.rollback import catalog, scratch
 from dbmigrate.postgres.rollback.catalog import COLUMN_ORDER, Catalog, ObjectDifference
 from dbmigrate.postgres.rollback.options import KeepOptions
 from dbmigrate.postgres.run import Reporter, RunOptions, run
-from dbmigrate.postgres.server.connection import (
-    CATALOG,
-    ConnectionSettings,
-    SessionSettings,
-    connect,
-)
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interrupted, Interruption
 from dbmigrate.postgres.server.session import ConnectionLostError
+from dbmigrate.postgres.server.settings import CATALOG, ConnectionSettings, SessionSettings
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.source import MigrationFile, Source

@@ -21,14 +21,10 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 from dbmigrate.errors import DbmigrateError, RefusedError
 from dbmigrate.postgres.rollback import catalog
 from dbmigrate.postgres.rollback.tables import execute
-from dbmigrate.postgres.server.connection import (
-    CATALOG,
-    ConnectionSettings,
-    SessionSettings,
-    connect,
-)
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interrupted, Interruption
 from dbmigrate.postgres.server.session import ConnectionLostError, Session
+from dbmigrate.postgres.server.settings import CATALOG, ConnectionSettings, SessionSettings
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.run import RunOptions

@@ -1,21 +1,20 @@
-"""A session with the target database, set up so that nothing outside cuts a migration short.
+"""A session with the database, set up so that nothing outside cuts a migration short.
 
-A role's or database's own settings (ALTER ROLE … SET statement_timeout) do not apply to
-our timeouts: each is set for the session. The settings are kept by the session, so that
-they can be set again after a file has changed them.
+What it is set up with is kept by the session, so that it can be set again after a file has
+changed it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from dbmigrate.errors import RefusedError, UnreachableError
 from dbmigrate.postgres.server.doubting import Connection
 from dbmigrate.postgres.server.interruption import Interruption
-from dbmigrate.postgres.server.opening import cut_after, open_connection, server_side
+from dbmigrate.postgres.server.opening import cut_after, open_connection
 from dbmigrate.postgres.server.session import (
     SYNC,
     Batch,
@@ -24,97 +23,25 @@ from dbmigrate.postgres.server.session import (
     Request,
     Session,
 )
+from dbmigrate.postgres.server.settings import ConnectionSettings, SessionSettings
 from dbmigrate.postgres.server.unreachable import unreachable
 from dbmigrate.postgres.server.watchdog import Watchdog
 
 OLDEST_SERVER = 140000
 """PostgreSQL 14, in the form of libpq's ``PQserverVersion``."""
-_TRANSACTION_TIMEOUT = 170000
 _BESIDE = 2.0
 """Seconds that the connection may take which asks what became of an answer."""
-CATALOG = "pg_catalog"
-"""A search_path in which every operator of our own statements is the server's."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSettings:
-    """Where the database is, in libpq's own keywords (PostgreSQL manual, section 34.1.2)."""
-
-    params: Mapping[str, str] = field(repr=False)
-    """host, port, dbname, user, password, sslmode …; what is missing libpq finds as psql does."""
-    origin: str
-    """Where they come from, for people: ``--database``, ``DATABASE_URL``, a file's name."""
-
-    @property
-    def place(self) -> str:
-        """Host, port and database for messages; never the password."""
-        host = self.params.get("host") or self.params.get("hostaddr") or "the default host"
-        port = self.params.get("port")
-        name = self.params.get("dbname")
-        return (f"{name} at " if name else "") + host + (f":{port}" if port else "")
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSettings:
-    """What a session is set up with. Durations are seconds; 0 means no limit."""
-
-    command: str
-    environment: str | None = None
-    is_writing: bool = False
-    """It may change the database: refused on a standby. Else its transactions are read-only."""
-    wants_primary: bool = False
-    """It reads, but what a standby says would not do."""
-    connect_timeout: float = 10.0
-    lock_timeout: float = 5.0
-    search_path: str | None = None
-    """For statements of our own; None is the role's, in which an operator may be anybody's."""
-    owns_session: bool = False
-    """The run has found already that a pooler in between, if there is one, keeps them apart."""
-
-    def values(self, server_version: int, params: Mapping[str, str]) -> dict[str, str]:
-        """The run-time parameters of the session, by name.
-
-        Args:
-            server_version: as libpq has it.
-            params: the connection's keywords.
-        """
-        values = {
-            "client_encoding": "UTF8",
-            "standard_conforming_strings": "on",  # what the reader of statements assumes
-            "statement_timeout": "0",  # a limit is for migrations: see `Execution`
-            "lock_timeout": milliseconds(self.lock_timeout),
-            "idle_in_transaction_session_timeout": "0",
-            "idle_session_timeout": "0",
-            "default_transaction_read_only": "off" if self.is_writing else "on",
-            "app.environment": self.environment or "",
-        }
-        values |= server_side(params)
-        if self.search_path is not None:
-            values["search_path"] = self.search_path
-        if server_version >= _TRANSACTION_TIMEOUT:
-            values["transaction_timeout"] = "0"
-        return values
-
-
 _CLIENT_CHECK = ("client_connection_check_interval", "5s")
 """The server looks whether we still live during a long statement. Where its system cannot
 tell (no epoll), it refuses the setting: then it finds out when it next speaks to us."""
-
-
 _NOTHING_SET = "SELECT 0"
 """The command tag of `_apply` in another server process than the one it is for."""
-
 _DURABLE = """
     pg_catalog.set_config('synchronous_commit',
         case pg_catalog.current_setting('synchronous_commit')
             when 'off' then 'on' else pg_catalog.current_setting('synchronous_commit') end, {local})
 """
 """What was told to be committed survives a crash of the server, whatever the application chose."""
-
-
-def milliseconds(seconds: float) -> str:
-    """A duration as PostgreSQL's settings take it."""
-    return str(round(seconds * 1000))
 
 
 def _apply(

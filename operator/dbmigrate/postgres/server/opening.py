@@ -16,8 +16,8 @@ from dbmigrate.postgres.server.doubting import Connection
 from dbmigrate.postgres.server.unreachable import unreachable
 
 if TYPE_CHECKING:
-    from dbmigrate.postgres.server.connection import ConnectionSettings, SessionSettings
     from dbmigrate.postgres.server.interruption import Interruption
+    from dbmigrate.postgres.server.settings import ConnectionSettings, SessionSettings
 
 _WRITABLE: Final = ("read-write", "primary")
 _STANDBY: Final = "StandbyServer"
