@@ -18,7 +18,8 @@ from dbmigrate.api.report.events import EventName
 from dbmigrate.api.report.result import RunResult
 from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.version import Version
-from dbmigrate.postgres.run import RunOptions, run
+from dbmigrate.postgres.options import RunOptions
+from dbmigrate.postgres.run import run
 from dbmigrate.postgres.server.interruption import Interruption
 from dbmigrate.postgres.server.settings import ConnectionSettings
 

@@ -10,8 +10,8 @@ from dbmigrate.api.report.events import EventName
 from dbmigrate.api.report.proof import ProofStatus
 from dbmigrate.migrations.folder import read_source
 from dbmigrate.migrations.version import Version
+from dbmigrate.postgres.options import RunOptions
 from dbmigrate.postgres.rollback.prove import ProveRequest, prove
-from dbmigrate.postgres.run import RunOptions
 from dbmigrate.postgres.server.interruption import Interruption
 from dbmigrate.postgres.server.settings import ConnectionSettings
 

@@ -68,7 +68,8 @@ def execute(ctx: click.Context, request: Request) -> int:
         settings = resolve(common, app.process)
         checks = _checks(request, common)
         linting = _linting(ctx, request, settings)
-        from dbmigrate.postgres.run import RunOptions, run  # noqa: PLC0415 -- loads psycopg
+        from dbmigrate.postgres.options import RunOptions  # noqa: PLC0415 -- loads psycopg
+        from dbmigrate.postgres.run import run  # noqa: PLC0415 -- loads psycopg
     for warning in (*settings.warnings, *(_emptiness(common, source) if source else ())):
         app.warn(warning)
     if common.verbose or request.command == "status":

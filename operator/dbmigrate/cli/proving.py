@@ -29,8 +29,8 @@ def prove_rollbacks(
     with app.interruption.raising():
         source = read(app, "prove", common)
         settings = resolve(common, app.process)
+        from dbmigrate.postgres.options import RunOptions  # noqa: PLC0415 -- psycopg
         from dbmigrate.postgres.rollback.prove import ProveRequest, prove  # noqa: PLC0415
-        from dbmigrate.postgres.run import RunOptions  # noqa: PLC0415 -- psycopg
         from dbmigrate.postgres.server.conninfo import parse_conninfo  # noqa: PLC0415 -- psycopg
         from dbmigrate.postgres.server.settings import ConnectionSettings  # noqa: PLC0415 -- psycopg
     for warning in settings.warnings:

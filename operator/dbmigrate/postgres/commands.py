@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
 
 _PLACES: Final = {
     "up": "migrating.migrate",

@@ -15,7 +15,7 @@ from dbmigrate.errors import LinterFailedError, Location, RefusedError
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.files import SourceFile
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
 
 _SHOWN: Final = 20
 

@@ -16,13 +16,12 @@ from dbmigrate.postgres.executing.prerequisites import check_scripts, scripts_of
 from dbmigrate.postgres.planning import make_plan, require_generation
 from dbmigrate.postgres.proof import not_shown
 from dbmigrate.postgres.rollback.untried import require_triable
-from dbmigrate.postgres.run import tell_plan
 from dbmigrate.postgres.server.parameters import require_parameters
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
     from dbmigrate.postgres.server.session import Session
 
 
@@ -44,7 +43,7 @@ def migrate(context: Context) -> None:
     require_generation(session, found, context.options)
     applied = context.read_applied()
     plan = context.plan = make_plan(session, found, applied, source, context.options)
-    tell_plan(context)
+    context.tell_plan()
     scripts = scripts_of(plan)
     check_scripts(session, scripts, together=context.options.transaction == ALL)
     if plan.direction is Direction.FORWARD:

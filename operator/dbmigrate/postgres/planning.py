@@ -26,7 +26,7 @@ from dbmigrate.postgres.executing.ledger import read_unfinished
 if TYPE_CHECKING:
     from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.run import RunOptions
+    from dbmigrate.postgres.options import RunOptions
     from dbmigrate.postgres.server.session import Session
 
 

@@ -14,11 +14,10 @@ from dbmigrate.migrations.applied import newest, pending, verify_checksums
 from dbmigrate.migrations.repeatables import due
 from dbmigrate.postgres import bookkeeping, history, linting
 from dbmigrate.postgres.planning import foreign_history, make_plan
-from dbmigrate.postgres.run import tell_plan
 from dbmigrate.postgres.server.parameters import require_parameters
 
 if TYPE_CHECKING:
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
     from dbmigrate.postgres.server.session import Session
 
 
@@ -66,7 +65,7 @@ def plan(context: Context) -> None:
     source = context.require_source()
     session, found = _begin(context)
     context.plan = make_plan(session, found, context.read_applied(), source, context.options)
-    tell_plan(context)
+    context.tell_plan()
     if context.plan.direction is Direction.FORWARD:
         linting.lint(context, context.plan.files)
     linting.require_clean(context)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
 
 
 def adopt(context: Context) -> None:

@@ -23,7 +23,7 @@ from dbmigrate.postgres.live import LIVE
 if TYPE_CHECKING:
     import psycopg
 
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
 
 _WITHDRAW: Final = f"update {{}} set status = 'rolled_back' where version = %s and {LIVE}"  # noqa: S608 -- our constant
 _WITHDRAWN: Final = """

@@ -26,7 +26,7 @@ from dbmigrate.postgres.server.session import Session
 if TYPE_CHECKING:
     from dbmigrate.migrations.source import MigrationFile
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
 
 _UNIQUE: Final = "23505"
 _INSERT: Final = """

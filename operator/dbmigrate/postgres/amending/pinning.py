@@ -17,7 +17,7 @@ from dbmigrate.postgres import bookkeeping, lock
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
 
 
 def pin(context: Context) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
 
 _INSERT: Final = """
     insert into {repairs} (migration_id, version, old_filename, filename, old_checksum, checksum,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dbmigrate.api.report.history import UnfinishedFile
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
 
 
 class Decision(enum.StrEnum):

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
     from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.bookkeeping import Bookkeeping
+    from dbmigrate.postgres.context import Context
     from dbmigrate.postgres.rollback.trial import Trial
-    from dbmigrate.postgres.run import Context
 
 ALL = "all"
 """The value of ``transaction_mode`` in the history when all files were one transaction."""

@@ -21,7 +21,7 @@ from dbmigrate.postgres.server.session import ConnectionLostError, Session
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
 
 _PATIENCE: Final = 60.0
 """Seconds for which the server is looked for, and the lock waited for."""

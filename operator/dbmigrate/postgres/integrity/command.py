@@ -17,7 +17,7 @@ from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.settings import SessionSettings
 
 if TYPE_CHECKING:
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
 
 TIMEOUT = timedelta(minutes=5)
 """For each check, when the run itself has no statement timeout."""

@@ -13,7 +13,7 @@ from dbmigrate.postgres.rollback.sizes import format_size
 
 if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
-    from dbmigrate.postgres.run import Context
+    from dbmigrate.postgres.context import Context
     from dbmigrate.postgres.server.session import Session
 
 

@@ -30,10 +30,12 @@ from dbmigrate.errors import (
 )
 from dbmigrate.migrations.version import Version
 from dbmigrate.postgres import bookkeeping, history
+from dbmigrate.postgres.options import RunOptions
+from dbmigrate.postgres.reporting.progress import Reporter
 from dbmigrate.postgres.rollback import catalog, scratch
 from dbmigrate.postgres.rollback.catalog import COLUMN_ORDER, Catalog, ObjectDifference
 from dbmigrate.postgres.rollback.options import KeepOptions
-from dbmigrate.postgres.run import Reporter, RunOptions, run
+from dbmigrate.postgres.run import run
 from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interrupted, Interruption
 from dbmigrate.postgres.server.session import ConnectionLostError

@@ -27,7 +27,7 @@ from dbmigrate.postgres.server.session import ConnectionLostError, Session
 from dbmigrate.postgres.server.settings import CATALOG, ConnectionSettings, SessionSettings
 
 if TYPE_CHECKING:
-    from dbmigrate.postgres.run import RunOptions
+    from dbmigrate.postgres.options import RunOptions
 
 _PREFIX: Final = "dbmigrate_prove_"
 _NAME: Final = re.compile(rf"{_PREFIX}(?P<made>[0-9a-f]{{8}})_[0-9a-f]{{8}}")
