@@ -12,8 +12,9 @@ import pytest
 from dbmigrate.api.checks import IntegrityCheck
 from dbmigrate.errors import RefusedError, UnreachableError
 from dbmigrate.migrations.checks import load_checks
-from dbmigrate.postgres.integrity.checks import _Snapshot, run_checks
+from dbmigrate.postgres.integrity.checks import run_checks
 from dbmigrate.postgres.integrity.events import PAYLOAD_LIMIT, record_report
+from dbmigrate.postgres.integrity.snapshot import Snapshot
 
 SAMPLE = Path(__file__).parents[2] / "migrations"
 
@@ -486,7 +487,7 @@ class TestReadOnly:
         """Were there a way out all the same, no result would be believed."""
         with connect() as other:
             other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            snapshot = _Snapshot(other)
+            snapshot = Snapshot(other)
             snapshot.verify()
             other.execute("COMMIT")
             other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

@@ -12,6 +12,7 @@ from dbmigrate.api.report.integrity import IntegrityReport
 from dbmigrate.api.report.lines import result_line
 from dbmigrate.api.report.proof import ProofReport, ProofStatus
 from dbmigrate.api.report.result import RunResult
+from dbmigrate.texts import cut
 
 TERMINATION_MESSAGE_LIMIT = 4096
 """Bytes that kubelet keeps of a container's termination message (Kubernetes manual)."""
@@ -75,8 +76,8 @@ def _brief_proof(report: ProofReport | None) -> ProofReport | None:
     if report is None:
         return None
     bad = [each for each in report.migrations if each.status is not ProofStatus.PROVED][:5]
-    cut = tuple(dataclasses.replace(each, differences=(), failure=None) for each in bad)
-    return dataclasses.replace(report, migrations=cut)
+    short = tuple(dataclasses.replace(each, differences=(), failure=None) for each in bad)
+    return dataclasses.replace(report, migrations=short)
 
 
 def _brief(report: IntegrityReport | None, results: int, details: int) -> IntegrityReport | None:
@@ -85,7 +86,7 @@ def _brief(report: IntegrityReport | None, results: int, details: int) -> Integr
     kept = sorted(report.results, key=lambda each: each.status == "PASS")[:results]
     return dataclasses.replace(
         report,
-        results=tuple(dataclasses.replace(r, details=_cut(r.details, details)) for r in kept),
+        results=tuple(dataclasses.replace(r, details=cut(r.details, details)) for r in kept),
     )
 
 
@@ -97,11 +98,11 @@ def _brief_lint(report: LintReport | None, findings: int, text: int) -> LintRepo
     return dataclasses.replace(
         report,
         findings=tuple(
-            dataclasses.replace(each, message=_cut(each.message, text), help="", excerpt="")
+            dataclasses.replace(each, message=cut(each.message, text), help="", excerpt="")
             for each in by_weight[:findings]
         ),
         gaps=(),
-        error=_cut(report.error, 300),
+        error=cut(report.error, 300),
     )
 
 
@@ -121,10 +122,6 @@ def _cut_texts(value: T, limit: int) -> T:
         if dataclasses.is_dataclass(item):
             changes[each.name] = _cut_texts(item, limit)
         elif type(item) is str:
-            changes[each.name] = _cut(item, max(limit, _NAME) if each.name in _NAMES else limit)
+            changes[each.name] = cut(item, max(limit, _NAME) if each.name in _NAMES else limit)
     shorter: T = dataclasses.replace(typing.cast("Any", value), **changes)
     return shorter
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"

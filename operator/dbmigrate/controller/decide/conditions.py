@@ -14,8 +14,9 @@ from dbmigrate.api.databasemigration import DatabaseMigrationStatus
 from dbmigrate.api.names import NEXT_STEP, ConditionType, Phase, Reason
 from dbmigrate.api.status.condition import Condition
 from dbmigrate.api.status.integrity import IntegrityStatus
-from dbmigrate.controller.decide.facts import MESSAGE_LIMIT, cut
+from dbmigrate.controller.decide.facts import MESSAGE_LIMIT
 from dbmigrate.controller.timestamps import format_time
+from dbmigrate.texts import cut
 
 _REASON_LIMIT = 128
 
@@ -46,7 +47,7 @@ def with_next_step(reason: str, message: str, hint: str | None = None) -> str:
     """The message and what to do next."""
     step = hint or NEXT_STEP.get(reason, "")
     if not step:
-        return cut(message)
+        return cut(message, MESSAGE_LIMIT)
     step = cut(step, MESSAGE_LIMIT // 2)
     # The message gives way, not the advice.
     short = cut(message, MESSAGE_LIMIT - len(step) - len(". "))
@@ -114,7 +115,7 @@ def _condition(
             "type": wanted.type.value,
             "status": wanted.status,
             "reason": str(wanted.reason)[:_REASON_LIMIT],
-            "message": cut(wanted.message),
+            "message": cut(wanted.message, MESSAGE_LIMIT),
             "last_transition_time": since or format_time(now),
             "observed_generation": generation,
         }

@@ -24,6 +24,7 @@ from dbmigrate.api.status.lint import LintFindingStatus, LintStatus
 from dbmigrate.api.status.run import FailureStatus
 from dbmigrate.controller.decide.advice import advice
 from dbmigrate.controller.manifests.files import SOURCE_MOUNT
+from dbmigrate.texts import cut
 
 MESSAGE_LIMIT = 1024
 _DETAIL_LIMIT = 512
@@ -33,11 +34,6 @@ _MIGRATIONS = 50
 _MOUNT = re.compile(rf"{SOURCE_MOUNT}/(?:[0-9]+|inline)/")
 EMPTY_DATABASE = "0"
 """Current version of a database that has no migration."""
-
-
-def cut(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """At most that many characters; what was cut is marked."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def known_facts(status: DatabaseMigrationStatus, result: RunResult) -> DatabaseMigrationStatus:
@@ -101,7 +97,7 @@ def failure_status(failure: Failure) -> FailureStatus:
     """A failure within the status's bounds; what is empty is left out."""
     return FailureStatus(
         code=failure.code,
-        message=cut(_as_the_user_named_it(failure.message)),
+        message=cut(_as_the_user_named_it(failure.message), MESSAGE_LIMIT),
         hint=cut(advice(failure), _DETAIL_LIMIT) or None,
         version=failure.version or None,
         file=cut(_as_the_user_named_it(failure.file), 255) or None,

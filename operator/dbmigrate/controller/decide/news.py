@@ -13,8 +13,9 @@ from dbmigrate.api.status.integrity import IntegrityStatus
 from dbmigrate.api.status.lint import LintStatus
 from dbmigrate.api.status.progress import ProgressStatus
 from dbmigrate.api.status.run import FailureStatus, RunStatus
-from dbmigrate.controller.decide import facts
+from dbmigrate.controller.decide.facts import EMPTY_DATABASE, MESSAGE_LIMIT, placed
 from dbmigrate.controller.decision import EventNote, EventType
+from dbmigrate.texts import cut
 
 _SHOWN = 10
 
@@ -41,7 +42,7 @@ def of_migration(
     # The same fault again, attempt after attempt, is no news.
     repeated = run.attempt > 1 and before is not None and failure and before.code == failure.code
     if failure is not None and not repeated:
-        message = facts.cut(facts.placed(failure))
+        message = cut(placed(failure), MESSAGE_LIMIT)
         notes.append(EventNote(EventType.WARNING, failure.code, message, run.job))
     return notes
 
@@ -50,7 +51,7 @@ def _applied(run: RunStatus, result: RunResult) -> EventNote:
     back = result.applied[0].type is Direction.ROLLBACK
     shown = _some([record.version or record.file for record in result.applied])
     reason, what = ("RolledBack", "rolled back") if back else ("Migrated", "applied")
-    current = result.current_version or facts.EMPTY_DATABASE
+    current = result.current_version or EMPTY_DATABASE
     message = f"{what} {shown}; the database is at {current}"
     return EventNote(EventType.NORMAL, reason, message, run.job)
 
@@ -64,14 +65,16 @@ def _kept(run: RunStatus, result: RunResult) -> list[EventNote]:
             f"the database keeps what the rollback removed: {_some(map(_what, kept))}; "
             f"`dbmigrate kept restore` puts it back ({versions})"
         )
-        notes.append(EventNote(EventType.NORMAL, "DataKept", facts.cut(message), run.job))
+        notes.append(EventNote(EventType.NORMAL, "DataKept", cut(message, MESSAGE_LIMIT), run.job))
     if lost := [each for each in result.kept if each.covered_by]:
         backups = ", ".join(dict.fromkeys(each.covered_by for each in lost))
         message = (
             f"the rollback removed, without keeping it: {_some(map(_what, lost))}; the backup "
             f"{backups} is said to have it"
         )
-        notes.append(EventNote(EventType.WARNING, "DataNotKept", facts.cut(message), run.job))
+        notes.append(
+            EventNote(EventType.WARNING, "DataNotKept", cut(message, MESSAGE_LIMIT), run.job)
+        )
     return notes
 
 
@@ -93,7 +96,7 @@ def of_integrity(before: IntegrityStatus | None, now: IntegrityStatus, job: str)
     """That the data became unhealthy, otherwise unhealthy, or healthy again."""
     if not now.healthy and (before is None or before.summary != now.summary):
         failed = ", ".join(each.check for each in now.results if each.status != "PASS")
-        message = facts.cut(f"{now.summary}: {failed}")
+        message = cut(f"{now.summary}: {failed}", MESSAGE_LIMIT)
         return [EventNote(EventType.WARNING, "IntegrityUnhealthy", message, job)]
     if now.healthy and before is not None and not before.healthy:
         return [EventNote(EventType.NORMAL, "IntegrityHealthy", now.summary, job)]
@@ -106,12 +109,12 @@ def of_lint(before: LintStatus | None, now: LintStatus, job: str) -> list[EventN
     if same or now.refusing:
         return []
     if now.error:
-        message = facts.cut(f"nothing was linted: {now.error}")
+        message = cut(f"nothing was linted: {now.error}", MESSAGE_LIMIT)
         return [EventNote(EventType.WARNING, "NotLinted", message, job)]
     if not now.findings:
         return []
     places = ", ".join(f"{each.file}:{each.line} {each.rule}" for each in now.findings)
-    message = facts.cut(f"{now.summary}: {places}")
+    message = cut(f"{now.summary}: {places}", MESSAGE_LIMIT)
     return [EventNote(EventType.WARNING, "LintFindings", message, job)]
 
 
@@ -120,7 +123,7 @@ def of_silence(run: RunStatus, result: RunResult | None) -> list[EventNote]:
     if run.attempt > 1:
         return []
     why = result.failure.message if result and result.failure else "its result was lost"
-    message = facts.cut(f"the database could not be asked: {why}")
+    message = cut(f"the database could not be asked: {why}", MESSAGE_LIMIT)
     return [EventNote(EventType.WARNING, "NotVerified", message, run.job)]
 
 
@@ -138,7 +141,7 @@ def of_waiting(
     ]
     message = "; ".join([now.message, *queries])
     key = f"{job}/{'/'.join(who)}"
-    return [EventNote(EventType.WARNING, Reason.WAITING_FOR_LOCK, facts.cut(message), key)]
+    return [EventNote(EventType.WARNING, Reason.WAITING_FOR_LOCK, cut(message, MESSAGE_LIMIT), key)]
 
 
 def _who(progress: ProgressStatus) -> list[str]:

@@ -18,7 +18,7 @@ from dbmigrate.controller.decide.conditions import (
     stalled,
     with_next_step,
 )
-from dbmigrate.controller.decide.facts import EMPTY_DATABASE, MESSAGE_LIMIT, cut, placed
+from dbmigrate.controller.decide.facts import EMPTY_DATABASE, MESSAGE_LIMIT, placed
 from dbmigrate.controller.decide.jobs import is_current, run_of
 from dbmigrate.controller.decide.recovery import LATEST
 from dbmigrate.controller.decide.retry import LOST, is_exhausted
@@ -27,6 +27,7 @@ from dbmigrate.controller.decide.work import POD_PATIENCE, Kind, Work
 from dbmigrate.controller.observation import JobView, Observation
 from dbmigrate.controller.timestamps import format_precise, format_time
 from dbmigrate.migrations.version import Version
+from dbmigrate.texts import cut
 
 _TRANSIENT_WAITS = frozenset({"", "ContainerCreating", "PodInitializing"})
 
@@ -47,7 +48,7 @@ def assemble(
         update={
             "observed_generation": observation.generation,
             "phase": standing.phase.value,
-            "message": cut(standing.message),
+            "message": cut(standing.message, MESSAGE_LIMIT),
             "target_version": _target(spec, source),
             "source_digest": source.digest or status.source_digest,
             "progress": _progress(work),

@@ -15,6 +15,7 @@ from dbmigrate.durations import format_duration
 from dbmigrate.errors import MigrationFailedError
 from dbmigrate.postgres.server.session import Session
 from dbmigrate.redaction import MASK, by_position
+from dbmigrate.texts import cut
 
 _QUERY: Final = 200
 """Characters of a query that are told."""
@@ -169,7 +170,7 @@ def brief(query: str) -> str:
     """The beginning of somebody's query in one line, without what stands at a password's place."""
     text = " ".join(query[: 4 * _QUERY].split())
     text = _SECRET.sub(rf"\g<1>{MASK}", by_position(text))
-    return text if len(text) <= _QUERY else text[: _QUERY - 1] + "…"
+    return cut(text, _QUERY)
 
 
 def _what(locktype: str, mode: str, relation: str | None) -> str:
