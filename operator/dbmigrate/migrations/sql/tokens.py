@@ -162,6 +162,11 @@ def tokens(sql: str, start: int = 0) -> Iterator[str]:
     (so a quoted name never equals a keyword); everything else by single characters.
     What is never closed ends the iteration.
     """
+    return (token for _, token in placed_tokens(sql, start))
+
+
+def placed_tokens(sql: str, start: int = 0) -> Iterator[tuple[int, str]]:
+    """As `tokens`, each with its offset."""
     while match := _TOKEN.match(sql, start):
         kind = match.lastgroup or ""
         begin, end = match.span(kind)
@@ -175,5 +180,5 @@ def tokens(sql: str, start: int = 0) -> Iterator[str]:
             return
         if kind != "comment":
             text = sql[begin:end]
-            yield fold(text) if kind == "word" else text
+            yield begin, fold(text) if kind == "word" else text
         start = end

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.amending.frame import amending
-from dbmigrate.postgres.executing.ledger import TABLE, read_unfinished
+from dbmigrate.postgres.executing.ledger import AGAIN, TABLE, read_unfinished
 
 if TYPE_CHECKING:
     import psycopg
@@ -36,6 +36,7 @@ class Decision(enum.StrEnum):
     """The database was put in order by hand; the file counts as not begun."""
 
 
+# What is known from before the statement stays: by it the next run knows its leftovers.
 _CHANGES: Final[Mapping[Decision, LiteralString]] = {
     Decision.DONE: """
         update {} set state = 'done', done_at = pg_catalog.clock_timestamp()
@@ -44,7 +45,8 @@ _CHANGES: Final[Mapping[Decision, LiteralString]] = {
             and number = %(number)s
     """,
     Decision.AGAIN: """
-        delete from {}
+        update {} set facts =
+            coalesce(facts, '{{}}') || pg_catalog.jsonb_build_object(%(again)s::text, true)
         where closed_at is null and migration_type = %(kind)s
             and coalesce(version, filename) = %(key)s
             and number = %(number)s
@@ -94,7 +96,8 @@ def resolve(context: Context) -> None:
             "number": file.statement_in_doubt,
             "by": work.applied_by,
         }
-        cursor.execute(sql.SQL(_CHANGES[decision]).format(found.table(TABLE)), values)
+        change = sql.SQL(_CHANGES[decision]).format(found.table(TABLE))
+        cursor.execute(change, {**values, "again": AGAIN})
         event = sql.SQL("""
             insert into {} (event_type, event_category, severity_level, message, event_data)
             values ('statement_resolved', 'migration', 'warning', %s, %s)

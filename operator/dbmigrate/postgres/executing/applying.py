@@ -20,7 +20,12 @@ from dbmigrate.migrations.files import MigrationFile, SourceFile
 from dbmigrate.postgres import bookkeeping, history
 from dbmigrate.postgres.executing.committing import CommitInDoubtError, Committed
 from dbmigrate.postgres.executing.execution import Execution, Watch
-from dbmigrate.postgres.executing.failures import LOCK_STATES, overtaken, unfinished_alone
+from dbmigrate.postgres.executing.failures import (
+    LOCK_STATES,
+    NothingRanError,
+    overtaken,
+    unfinished_alone,
+)
 from dbmigrate.postgres.executing.ledger import Ledger, read_unfinished
 from dbmigrate.postgres.executing.own_transactions import OwnTransactions
 from dbmigrate.postgres.executing.prerequisites import Script
@@ -183,7 +188,9 @@ class Applying:
                     chance=random.random(),  # noqa: S311 -- no secret
                 )
                 self._explain(error)
-                if isinstance(error, RollbackRefusedError):
+                if isinstance(error, RollbackRefusedError) or (
+                    isinstance(error, NothingRanError) and tries == 1
+                ):
                     # It was only tried: no attempt that failed, and nothing to look into.
                     self.context.touched = was_touched
                     raise

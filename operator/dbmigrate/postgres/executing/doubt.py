@@ -8,19 +8,33 @@ before and nobody is building it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final, LiteralString
 
 from psycopg import sql
 
 from dbmigrate.errors import RefusedError
-from dbmigrate.migrations.sql.tokens import tokens
+from dbmigrate.postgres.executing.failures import NothingRanError
+from dbmigrate.postgres.executing.leftovers import copies, reindexed
+from dbmigrate.postgres.executing.shapes import Shapes
 from dbmigrate.postgres.executing.targets import Action, Target
 from dbmigrate.postgres.server.session import Session
 
 Facts = Mapping[str, Any]
 Execute = Callable[[sql.Composed], object]
 """Runs one statement of ours outside of a transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at the database has shown of a statement that was begun."""
+
+    has_run: bool | None
+    """None when nothing in the database can tell."""
+    why: str = ""
+    """What stands against telling, if something does."""
+
 
 _DATABASE: Final = """
     select exists (
@@ -55,16 +69,27 @@ _CREATES: Final = frozenset(
 
 def facts_before(session: Session, target: Target) -> Facts:
     """What is there before the statement; asked in the search_path of the statement itself."""
+    return {**_facts_before(session, target), "target": asdict(target)}
+
+
+def target_in(facts: Facts) -> Target | None:
+    """What the statement worked on when it was begun; None when that was not written down."""
+    if not (written := facts.get("target")):
+        return None
+    return Target(**{**written, "action": Action(written["action"])})
+
+
+def _facts_before(session: Session, target: Target) -> Facts:
     if target.action is Action.CREATE_INDEX:
         query = """
             select t.id, pg_catalog.to_json(array(
                 select i.indexrelid::pg_catalog.int8 from pg_catalog.pg_index as i
                 where i.indrelid operator(pg_catalog.=) t.id
-            ))
+            )), current_user::pg_catalog.text, pg_catalog.current_setting('search_path')
             from (select pg_catalog.to_regclass(%s)::pg_catalog.oid as id) as t
         """
-        table, indexes = session.query(query, [target.table])[0]
-        return {"table": table, "indexes": indexes}
+        table, indexes, role, path = session.query(query, [target.table])[0]
+        return {"table": table, "indexes": indexes, "role": role, "path": path}
     if target.action is Action.DROP_INDEX:
         query = """
             select c.oid, n.nspname, c.relname from pg_catalog.pg_class as c
@@ -74,7 +99,7 @@ def facts_before(session: Session, target: Target) -> Facts:
         rows = session.query(query, [target.name])
         return {"index": rows[0][0], "name": rows[0][1:]} if rows else {"index": None}
     if target.action is Action.REINDEX:
-        return {"invalid": [index for index, *_ in _invalid(session)]}
+        return reindexed(session, target)
     if target.action is Action.DETACH:
         query = """
             select pg_catalog.to_regclass(%s)::pg_catalog.oid,
@@ -87,7 +112,7 @@ def facts_before(session: Session, target: Target) -> Facts:
     return {}
 
 
-def has_run(session: Session, target: Target, facts: Facts, execute: Execute) -> bool | None:
+def look(session: Session, target: Target, facts: Facts, execute: Execute) -> Finding:
     """Whether a statement that was begun has run; what it left half-done is put away.
 
     Args:
@@ -96,25 +121,24 @@ def has_run(session: Session, target: Target, facts: Facts, execute: Execute) ->
         facts: from before the statement.
         execute: for putting away, which takes transactions of its own.
 
-    Returns:
-        None when nothing in the database can tell.
-
     Raises:
-        RefusedError: somebody is still building the index (IndexBeingBuilt).
+        NothingRanError: somebody is still building the index (IndexBeingBuilt).
     """
     if target.action is Action.CREATE_INDEX:
         return _index_was_created(session, target, facts, execute)
     if target.action is Action.DROP_INDEX:
-        return _index_is_gone(session, facts)
+        return Finding(_index_is_gone(session, facts))
     if target.action is Action.REINDEX:
-        _drop_leftovers(session, facts, execute)
-        return False
+        for index, *name in copies(session, facts):
+            _drop_index(session, index, name, execute)
+        return Finding(has_run=False)
     if target.action is Action.DETACH:
-        return _was_detached(session, facts, execute)
+        return Finding(_was_detached(session, facts, execute))
     if target.action in _EXISTS:
         is_wanted = target.action in _CREATES
-        return _exists(session, target) is is_wanted and facts.get("exists") is not is_wanted
-    return False if target.action is Action.REPEATABLE else None
+        is_new = facts.get("exists") is not is_wanted
+        return Finding(_exists(session, target) is is_wanted and is_new)
+    return Finding(has_run=False if target.action is Action.REPEATABLE else None)
 
 
 def _is_there(session: Session, oid: int) -> bool:
@@ -136,17 +160,7 @@ def _index_is_gone(session: Session, facts: Facts) -> bool | None:
     return None if session.query(query, [facts.get("name")])[0][0] else True
 
 
-def _is_described(definition: str, target: Target) -> bool:
-    """Whether an index that the server has named is the one that the statement describes."""
-    words = list(tokens(definition))
-    return (words[1] == "unique") is target.is_unique and (
-        tuple(words[words.index("(") :]) == target.rest
-    )
-
-
-def _index_was_created(
-    session: Session, target: Target, facts: Facts, execute: Execute
-) -> bool | None:
+def _index_was_created(session: Session, target: Target, facts: Facts, execute: Execute) -> Finding:
     query = """
         select i.indexrelid, n.nspname, c.relname, i.indisvalid,
             pg_catalog.pg_get_indexdef(i.indexrelid), pg_catalog.pg_get_userbyid(c.relowner),
@@ -157,23 +171,40 @@ def _index_was_created(
         where i.indrelid = %s and not i.indexrelid = any(%s::oid[])
             and (%s = '' or c.relname = %s)
     """
+    table = facts.get("table")
+    if table is not None and not _is_there(session, table):
+        return Finding(None, "its table is not the one that it was: dropped, or a restored dump")
     name = target.bare_name
-    rows = session.query(query, [facts.get("table"), facts.get("indexes", []), name, name])
-    valid = [row for row in rows if row[3]]
-    for index, schema, found, is_valid, _, owner, is_ours in rows:
-        if not is_valid:
-            _require_idle(session, index, found)
-            if not is_ours:  # the file's SET ROLE is not said again yet
-                execute(sql.SQL("set role {}").format(sql.Identifier(owner)))
-            execute(sql.SQL("drop index concurrently {}").format(sql.Identifier(schema, found)))
-            if not is_ours:
-                execute(sql.SQL("reset role").format())
-    if target.name or not valid:
-        return bool(valid)
-    # The server has chosen the name, and others may have made indexes there since.
-    if any(_is_described(row[4], target) for row in valid):
-        return True
-    return None if len(valid) == len(rows) else False
+    rows = session.query(query, [table, facts.get("indexes", []), name, name])
+    shapes = Shapes(session, target, table or 0, facts.get("role", ""), facts.get("path", ""))
+    was_built = was_dropped = False
+    others: list[str] = []
+    for index, schema, found, is_valid, definition, owner, is_ours in rows:
+        # A name is enough to know a leftover by; where the server chose it, others may have
+        # made indexes there since.
+        is_leftover = not is_valid and bool(name)
+        if not is_leftover and not shapes.is_described(definition):
+            others.append(definition)
+        elif is_valid:
+            was_built = True
+        else:
+            role = "" if is_ours else owner  # the file's SET ROLE is not said again yet
+            _drop_index(session, index, (schema, found), execute, role)
+            was_dropped = True
+    if was_built or was_dropped or not others:
+        return Finding(was_built)
+    return Finding(None, f"what stands there is not surely what it builds: {others[0]}")
+
+
+def _drop_index(
+    session: Session, index: int, name: Sequence[str], execute: Execute, role: str = ""
+) -> None:
+    _require_idle(session, index, name[-1])
+    if role:
+        execute(sql.SQL("set role {}").format(sql.Identifier(role)))
+    execute(sql.SQL("drop index concurrently {}").format(sql.Identifier(*name)))
+    if role:
+        execute(sql.SQL("reset role").format())
 
 
 def _require_idle(session: Session, index: int, name: str) -> None:
@@ -190,31 +221,11 @@ def _require_idle(session: Session, index: int, name: str) -> None:
     pids = [row[0] for row in session.query(query, [index, index]) if row[0] != session.pid]
     if pids:
         who = ", ".join(str(pid) for pid in pids)
-        raise RefusedError(
+        raise NothingRanError(
             f"the INVALID index {name} is being worked on by another session (process {who})",
             code="IndexBeingBuilt",
             hint="run again when that session has ended",
         )
-
-
-def _invalid(session: Session) -> list[tuple[Any, ...]]:
-    return session.query("""
-        select i.indexrelid::pg_catalog.int8, n.nspname, c.relname
-        from pg_catalog.pg_index as i
-        join pg_catalog.pg_class as c on c.oid operator(pg_catalog.=) i.indexrelid
-        join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
-        where not i.indisvalid
-            and c.relname operator(pg_catalog.~) '_cc(new|old)[0-9]*$'
-    """)
-
-
-def _drop_leftovers(session: Session, facts: Facts, execute: Execute) -> None:
-    """REINDEX CONCURRENTLY leaves INVALID copies (PostgreSQL manual, REINDEX)."""
-    known = set(facts.get("invalid", []))
-    for index, schema, name in _invalid(session):
-        if index not in known:
-            _require_idle(session, index, name)
-            execute(sql.SQL("drop index concurrently {}").format(sql.Identifier(schema, name)))
 
 
 def _was_detached(session: Session, facts: Facts, execute: Execute) -> bool | None:

@@ -41,6 +41,10 @@ UNVERIFIED_KEEPS: Final = (
 )
 
 
+class NothingRanError(RefusedError):
+    """A file was refused before a statement of it ran in this try: no attempt that failed."""
+
+
 def is_transient(sqlstate: str) -> bool:
     """Whether the same statement may well succeed later."""
     return sqlstate in TRANSIENT_STATES or sqlstate.startswith(_CONNECTION_CLASS)
@@ -133,11 +137,11 @@ def partly_committed(
     )
 
 
-def ledger_differs(file: SourceFile, number: int, statement: Statement | None) -> RefusedError:
+def ledger_differs(file: SourceFile, number: int, statement: Statement | None) -> NothingRanError:
     """A file that is not finished was changed where it has been run already."""
     where = place(file, statement)
     what = "is another one now" if statement else "is not in the file any more"
-    return RefusedError(
+    return NothingRanError(
         f"{where}: statement {number}, which was run before the file could be finished, {what}",
         code="LedgerDiffers",
         hint="put it back as it was; what follows the last statement that ran may be changed",
@@ -145,9 +149,9 @@ def ledger_differs(file: SourceFile, number: int, statement: Statement | None) -
     )
 
 
-def unfinished_alone(file: SourceFile) -> RefusedError:
+def unfinished_alone(file: SourceFile) -> NothingRanError:
     """A file that was begun by statement cannot be finished as part of one transaction."""
-    return RefusedError(
+    return NothingRanError(
         f"{file.file}: it was begun by statement, and is finished so; not within one transaction",
         code="UnfinishedMigration",
         hint="run without --transaction all",
@@ -173,12 +177,18 @@ def transaction_left_open(file: SourceFile) -> RefusedError:
     )
 
 
-def statement_in_doubt(file: SourceFile, statement: Statement) -> RefusedError:
-    """Nothing in the database tells whether a statement has taken effect."""
+def statement_in_doubt(file: SourceFile, statement: Statement, why: str) -> NothingRanError:
+    """Nothing in the database tells whether a statement has taken effect.
+
+    Args:
+        file: it.
+        statement: which one.
+        why: what stands against telling; may be empty.
+    """
     where = place(file, statement)
-    return RefusedError(
+    return NothingRanError(
         f"{where}: a run was cut off in statement {statement.number}, and nothing in the "
-        "database tells whether it has taken effect",
+        f"database tells whether it has taken effect{f'; {why}' if why else ''}",
         code="StatementInDoubt",
         hint="look for yourself, then say `dbmigrate resolve done`, or `dbmigrate resolve again` "
         "to run it once more",

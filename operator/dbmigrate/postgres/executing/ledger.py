@@ -25,6 +25,8 @@ from dbmigrate.postgres.server.session import Request, Session
 from dbmigrate.redaction import by_position
 
 TABLE: Final = "migration_statements"
+AGAIN: Final = "again"
+"""Among the facts of a statement that was begun: see `Entry.is_again`."""
 STEP: Final = 2
 """The step of the bookkeeping that makes the table."""
 _KEPT: Final = 200
@@ -40,6 +42,11 @@ class Entry:
     is_done: bool
     """Else it was begun, and how it ended is not known."""
     facts: Mapping[str, Any]
+
+    @property
+    def is_again(self) -> bool:
+        """A person has decided that it has not taken effect, and is to run once more."""
+        return not self.is_done and bool(self.facts.get(AGAIN))
 
 
 def checksum_of(statement: Statement) -> str:
@@ -119,12 +126,12 @@ class Ledger:
             values,
         )
 
-    def forget(self, statement: Statement) -> Request:
-        """Take back that a statement was begun: it has failed, and left nothing."""
+    def forget(self, number: int) -> Request:
+        """Take back that a statement was begun: it has left nothing."""
         return Request(
             f"delete from {self._name} where closed_at is null and migration_type = $1 "  # noqa: S608 -- a quoted identifier
             "and coalesce(version, filename) = $2 and number = $3::int and state = 'begun'",
-            (*self._key, str(statement.number)),
+            (*self._key, str(number)),
         )
 
     def close(self) -> Request:
@@ -147,15 +154,16 @@ def read_unfinished(session: Session, found: Bookkeeping) -> UnfinishedFile | No
     query = sql.SQL("""
         select version, (pg_catalog.array_agg(filename order by id desc))[1], migration_type,
             count(*) filter (where state = 'done')::int,
-            min(number) filter (where state = 'begun'),
-            coalesce((pg_catalog.array_agg(statement) filter (where state = 'begun'))[1], ''),
+            min(number) filter (where state = 'begun' and not coalesce(facts ? {again}, false)),
+            coalesce((pg_catalog.array_agg(statement) filter (
+                where state = 'begun' and not coalesce(facts ? {again}, false)))[1], ''),
             max(applied_by)
-        from {}
+        from {table}
         where closed_at is null
         group by version, migration_type, case when version is null then filename end
         order by max(id) desc
         limit 1
-    """).format(found.table(TABLE))
+    """).format(table=found.table(TABLE), again=sql.Literal(AGAIN))
     rows = session.compose(query)
     if not rows:
         return None

@@ -146,10 +146,7 @@ class Stepwise:
             Interrupted: a signal came; the statement was cancelled.
         """
         try:
-            entries = self.ledger.read()
-            if entries:
-                self._require_fit(entries)
-            done = {number for number, entry in entries.items() if self._is_done(entry)}
+            done = self._taken_up()
             self._prepare()
             for statement in self.script.statements:
                 self.watch.on_statement(statement)
@@ -181,9 +178,17 @@ class Stepwise:
 
     # -- what the ledger says
 
+    def _taken_up(self) -> set[int]:
+        """The numbers of the statements that earlier runs have done."""
+        entries = self.ledger.read()
+        if not entries:
+            return set()
+        self._require_fit(entries)
+        return {number for number, entry in entries.items() if self._is_done(entry)}
+
     def _require_fit(self, entries: Mapping[int, Entry]) -> None:
         """What was run of the file must still be what stands there."""
-        left = dict(entries)
+        left = {number: entry for number, entry in entries.items() if not entry.is_again}
         for statement in self.script.statements:
             entry = left.pop(statement.number, None)
             if entry is not None and entry.checksum != checksum_of(statement):
@@ -195,17 +200,45 @@ class Stepwise:
         """Whether a statement of an earlier run is done; one that is in doubt is looked at."""
         if entry.is_done:
             return True
+        if entry.is_again:
+            return self._begin_again(entry)
         statement = next(s for s in self.script.statements if s.number == entry.number)
+        finding = self._look(entry, statement, target_of(statement))
+        if finding.has_run is None:
+            raise statement_in_doubt(self.file, statement, finding.why)
+        if finding.has_run:
+            self._write(statement, self.ledger.done(statement))
+        return finding.has_run
+
+    def _look(self, entry: Entry, statement: Statement | None, target: Target) -> doubt.Finding:
         with self._psycopg(statement):
             put_away = functools.partial(self._put_away, statement)
-            has_run = doubt.has_run(self.session, target_of(statement), entry.facts, put_away)
-        if has_run is None:
-            raise statement_in_doubt(self.file, statement)
-        if has_run:
-            self._ask(statement, (BEGIN, LOCK, *OURS, self.ledger.done(statement), COMMIT))
-        return has_run
+            return doubt.look(self.session, target, entry.facts, put_away)
 
-    def _put_away(self, statement: Statement, leftover: Composed) -> None:
+    def _begin_again(self, entry: Entry) -> bool:
+        """Put away what a statement has left that is to run once more, as a person decided.
+
+        It may have been changed since, or stand there no more. A detachment is put away by
+        finishing it: then it is done.
+        """
+        texts = (s for s in self.script.statements if s.number == entry.number)
+        statement = next((s for s in texts if checksum_of(s) == entry.checksum), None)
+        target = doubt.target_in(entry.facts)
+        if target is None and statement is not None:
+            target = target_of(statement)
+        if target is not None:
+            finding = self._look(entry, statement, target)
+            if finding.has_run and statement and target.action is Action.DETACH:
+                self._write(statement, self.ledger.done(statement))
+                return True
+        self._write(statement, self.ledger.forget(entry.number))
+        return False
+
+    def _write(self, statement: Statement | None, entry: Request) -> None:
+        """Write an entry in a transaction of its own."""
+        self._ask(statement, (BEGIN, LOCK, *OURS, entry, COMMIT))
+
+    def _put_away(self, statement: Statement | None, leftover: Composed) -> None:
         """Drop what a statement left half-done; it waits without end, as CONCURRENTLY does."""
         text = leftover.as_string(self.session.connection)
         self._ask(statement, settings_of({"lock_timeout": "0"}, is_local=False))
@@ -268,7 +301,7 @@ class Stepwise:
             self._ask(statement, settings_of({"lock_timeout": limit}, is_local=False))
         with self._psycopg(statement):
             doubt.require_valid(self.session, target, self.file.file)
-        self._ask(statement, (BEGIN, LOCK, *OURS, self.ledger.done(statement), COMMIT))
+        self._write(statement, self.ledger.done(statement))
 
     def _give_up(self, statement: Statement, target: Target, facts: doubt.Facts) -> None:
         """After the server's own no: nothing is in doubt.
@@ -280,11 +313,14 @@ class Stepwise:
             MigrationFailedError, RefusedError, ConnectionLostError, psycopg.Error
         ):
             self._clean()
-            has_run = doubt.has_run(self.session, target, facts, self.session.compose)
+            finding = doubt.look(self.session, target, facts, self.session.compose)
+            if finding.has_run is None and target.action is Action.CREATE_INDEX:
+                return  # it may have left an index that cannot be known for sure
             # A detachment is put away by finishing it: then there is nothing to do again.
-            is_done = has_run and target.action is Action.DETACH
-            entry = self.ledger.done(statement) if is_done else self.ledger.forget(statement)
-            self._ask(statement, (BEGIN, LOCK, *OURS, entry, COMMIT))
+            is_done = finding.has_run and target.action is Action.DETACH
+            number = statement.number
+            entry = self.ledger.done(statement) if is_done else self.ledger.forget(number)
+            self._write(statement, entry)
 
     # -- the session
 
@@ -358,7 +394,7 @@ class Stepwise:
         return replies
 
     @contextlib.contextmanager
-    def _psycopg(self, statement: Statement) -> Iterator[None]:
+    def _psycopg(self, statement: Statement | None) -> Iterator[None]:
         """Around queries of our own beside a statement."""
         try:
             yield

@@ -7,13 +7,13 @@ them (``to_regclass``) in the search_path that the statement itself has.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dbmigrate.migrations.sql.tokens import tokens
+from dbmigrate.migrations.sql.tokens import placed_tokens
 from dbmigrate.migrations.statements import Statement
 
 
-class Action(enum.Enum):
+class Action(enum.StrEnum):
     """What such a statement does, as far as its leftovers are concerned."""
 
     CREATE_INDEX = "create index"
@@ -51,8 +51,10 @@ class Target:
     """IF EXISTS, IF NOT EXISTS."""
     is_unique: bool = False
     """CREATE UNIQUE INDEX."""
-    rest: tuple[str, ...] = ()
-    """Of CREATE INDEX, the tokens from the columns' parenthesis on."""
+    tail: str = ""
+    """Of CREATE INDEX, what follows the table's name, as written."""
+    kind: str = ""
+    """Of REINDEX: ``index``, ``table``, ``schema``, ``database`` or ``system``."""
 
     @property
     def bare_name(self) -> str:
@@ -80,10 +82,13 @@ _REPEATABLE = frozenset({"vacuum", "cluster", "repack", "discard"})
 
 def target_of(statement: Statement) -> Target:  # noqa: PLR0911 -- a table, one row each
     """The action of a statement, and what it works on."""
-    words = list(tokens(statement.text))
+    placed = list(placed_tokens(statement.text))
+    words = [word for _, word in placed]
     verb, what = words[0], words[1] if len(words) > 1 else ""
     if verb == "create" and "index" in words[1:3]:
-        return _create_index(words[words.index("index") + 1 :], is_unique=what == "unique")
+        target, rest = _create_index(words[words.index("index") + 1 :])
+        tail = statement.text[placed[-len(rest)][0] :] if rest else ""
+        return replace(target, is_unique=what == "unique", tail=tail)
     if verb == "drop" and what == "index":
         rest, is_conditional = _skip(words[2:], "concurrently", ("if", "exists"))
         return Target(Action.DROP_INDEX, name=_name(rest)[0], is_conditional=is_conditional)
@@ -91,7 +96,7 @@ def target_of(statement: Statement) -> Target:  # noqa: PLR0911 -- a table, one 
         rest, is_conditional = _skip(words[2:], ("if", "exists"))
         return Target(_PLAIN[verb][what], name=_name(rest)[0], is_conditional=is_conditional)
     if verb == "reindex":
-        return Target(Action.REINDEX)
+        return _reindex(words[1:])
     if verb == "alter" and what == "table":
         rest, is_conditional = _skip(words[2:], ("if", "exists"), "only")
         table, rest = _name(rest)
@@ -102,15 +107,24 @@ def target_of(statement: Statement) -> Target:  # noqa: PLR0911 -- a table, one 
     return Target(Action.UNKNOWN)
 
 
-def _create_index(words: list[str], *, is_unique: bool) -> Target:
+def _create_index(words: list[str]) -> tuple[Target, list[str]]:
+    """From behind INDEX on; and what follows the table's name."""
     words, is_conditional = _skip(words, "concurrently", ("if", "not", "exists"))
     name = ""
     if words[:1] != ["on"]:
         name, words = _name(words)
     words, _ = _skip(words, "on", "only")
     table, words = _name(words)
-    rest = tuple(words[words.index("(") :]) if "(" in words else ()
-    return Target(Action.CREATE_INDEX, name, table, is_conditional, is_unique, rest)
+    return Target(Action.CREATE_INDEX, name, table, is_conditional), words
+
+
+def _reindex(words: list[str]) -> Target:
+    """From behind REINDEX on."""
+    if words[:1] == ["("] and ")" in words:
+        words = words[words.index(")") + 1 :]
+    kind, rest = words[0] if words else "", words[1:]
+    rest, _ = _skip(rest, "concurrently")
+    return Target(Action.REINDEX, name=_name(rest)[0], kind=kind)
 
 
 def _skip(words: list[str], *parts: str | tuple[str, ...]) -> tuple[list[str], bool]:
