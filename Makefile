@@ -26,13 +26,14 @@ demo-down: .venv ## Remove the demo, its cluster and everything it started
 
 test: check test-unit test-postgres test-cluster ## Pass all tests, quickest first
 
-check: .venv ## Format, lint, types, layers, generated files: under a minute
+check: .venv ## Format, lint, types, layers, generated files, tests that load: under a minute
 	@$(VENV)/ruff format --check --quiet .
 	@$(VENV)/ruff check --no-cache --quiet .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports --verbose 2>&1 | tail -n 12
 	@$(VENV)/python -m dbmigrate.api.crd --check
 	@$(VENV)/python -m dbmigrate.api.reference --check
+	@loaded="$$($(PYTEST) tests --collect-only -qq 2>&1)" || { tail -n 20 <<<"$$loaded"; exit 1; }
 
 ##@ One layer alone
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from dbmigrate.api.report import Outcome
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.migrations.amend import Amend
 from dbmigrate.postgres.executing.leftovers import is_copy
 

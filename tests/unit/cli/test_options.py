@@ -5,7 +5,7 @@ from collections import Counter
 import click
 import pytest
 
-from dbmigrate.cli.main import dbmigrate_group
+from dbmigrate.cli.commands.group import dbmigrate_group
 
 
 def commands(group, path="dbmigrate"):

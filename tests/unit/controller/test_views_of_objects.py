@@ -7,8 +7,10 @@ from tests.unit.controller.situations import NOON, UID, spec, succeeded
 
 from dbmigrate.api.names import Action
 from dbmigrate.api.report.lines import result_line
-from dbmigrate.controller import manifests, views
+from dbmigrate.controller import views
 from dbmigrate.controller.decision import JobPlan
+from dbmigrate.controller.manifests.job import job_manifest
+from dbmigrate.controller.manifests.owner import Owner
 from dbmigrate.controller.settings import Settings
 
 PLAN = JobPlan("exams-1", Action.CHECK, 4, 2, 1, 7, "d" * 64, "now")
@@ -17,8 +19,8 @@ PLAN = JobPlan("exams-1", Action.CHECK, 4, 2, 1, 7, "d" * 64, "now")
 @pytest.fixture
 def job():
     """A Job as the API server gives it back."""
-    owner = manifests.Owner("shop", "exams", UID)
-    made = manifests.job(owner, spec(), PLAN, Settings(runner_image="x"))
+    owner = Owner("shop", "exams", UID)
+    made = job_manifest(owner, spec(), PLAN, Settings(runner_image="x"))
     made["metadata"]["creationTimestamp"] = "2026-06-01T12:00:00Z"
     return made
 
