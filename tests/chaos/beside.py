@@ -32,7 +32,7 @@ def make_repeatable(random: Random, name: str, variant: str = "") -> File:
         statements.insert(0, f"-- dbmigrate: after={first}")
         statements.append(f"create or replace view public.v_{name} as select public.r_{first}();")
     text = "\n".join(statements) + "\n"
-    return File(path, REPEATABLE, path, text, (step,), frozenset(), 0, by_statement=False)
+    return File(path, REPEATABLE, path, text, (step,), frozenset(), 0, frozenset())
 
 
 def make_verification(random: Random, version: str) -> str | None:

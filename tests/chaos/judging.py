@@ -129,14 +129,14 @@ def observe(connection: psycopg.Connection) -> Snapshot:
 
 
 def unfinished(snapshot: Snapshot, files: Mapping[str, File]) -> File | None:
-    """The file that runs by statement and of which a beginning is there without its row."""
+    """The file of which a beginning is there without its row, as far as a run may leave it."""
     expected = _expected(snapshot, files)
     tail = snapshot.log[len(expected) :]
     if not tail or list(snapshot.log[: len(expected)]) != expected:
         return None
     for file in files.values():
         steps = [(file.version, file.direction, step) for step in file.steps]
-        if file.by_statement and list(tail) == steps[: len(tail)]:
+        if len(tail) in file.stops and list(tail) == steps[: len(tail)]:
             return file
     return None
 

@@ -92,7 +92,7 @@ class _Running:
             attempt = Attempt(
                 command,
                 is_one_transaction=self.random.random() < _SHARE_TOGETHER
-                and not any(file.by_statement for file in steps),
+                and not any(file.is_in_parts for file in steps),
             )
             scale = self._measure(steps, is_first=not live)
             self._attempt(attempt, draw_faults(self.random, scale, _IMPOSSIBLE))

@@ -1,9 +1,12 @@
 """Files with BEGIN and COMMIT of their own: each of those transactions is applied once."""
 
+import threading
+
 import pytest
 from messages import CutAtMessage
 
 from dbmigrate.migrations.amend import Amend
+from dbmigrate.postgres.lock import KEY
 
 HEADER = "-- dbmigrate: transaction=own\n"
 BLOCKS = (
@@ -169,3 +172,48 @@ def test_a_block_that_is_not_closed_is_undone_and_told(database):
     database.write("v1.0.0_t.sql", HEADER + "create table a ();\nbegin;\ncreate table t ();")
     assert database.run().failure.code == "TransactionLeftOpen"
     assert (database.has("a"), database.has("t")) == (True, False)
+
+
+@pytest.mark.one_version
+def test_a_block_that_drops_the_lock_lets_nobody_in_before_its_end(database):
+    """Else another run could do the whole file meanwhile, and this one its block once more."""
+    block = """\
+begin;
+set transaction isolation level serializable;
+select pg_advisory_unlock_all();
+select pg_advisory_xact_lock(1);
+commit;"""
+    database.write("v1.0.0_t.sql", HEADER + block)
+    results = []
+    thread = threading.Thread(target=lambda: results.append(database.run()))
+    database.connection.execute("select pg_advisory_lock(1)")
+    try:
+        thread.start()
+        database.wait_until(
+            "select exists (select from pg_locks where locktype = 'advisory' and not granted"
+            " and database = (select oid from pg_database where datname = current_database()))"
+        )
+        assert not database.value("select pg_try_advisory_lock(%s)", KEY)
+    finally:
+        database.connection.execute("select pg_advisory_unlock_all()")
+        thread.join()
+    assert results[0].failure is None
+
+
+@pytest.mark.one_version
+@pytest.mark.parametrize(
+    "file",
+    [
+        f"{HEADER}begin;\nselect pg_advisory_unlock_all();\ncommit;\n",
+        f"{HEADER}begin;\nselect pg_advisory_unlock_all();\nrollback;\n",
+        "-- dbmigrate: transaction=statement\nselect pg_advisory_unlock_all();\n",
+        "-- dbmigrate: transaction=statement\ndiscard all;\n",
+    ],
+    ids=["commit", "rollback", "statement", "discard"],
+)
+def test_between_two_transactions_the_session_has_the_lock_again(database, file):
+    """Whatever the first has dropped: nobody comes in between."""
+    file += f"create table t as select pg_advisory_unlock({KEY}) as had_lock;"
+    database.write("v1.0.0_t.sql", file)
+    assert database.run().failure is None
+    assert database.value("select had_lock from t")

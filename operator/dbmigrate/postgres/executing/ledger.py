@@ -21,6 +21,7 @@ from dbmigrate.api.report.plan import Direction
 from dbmigrate.migrations.files import SourceFile
 from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres.bookkeeping import Bookkeeping
+from dbmigrate.postgres.lock import KEY
 from dbmigrate.postgres.server.session import Request, Session
 from dbmigrate.redaction import by_position
 
@@ -84,6 +85,7 @@ class Ledger:
         """Write that a statement is about to run, outside of any transaction.
 
         It divides by zero if somebody else has written it as done meanwhile; so does `done`.
+        Both take the session's lock again, which the statement may have dropped.
         """
         return self._write(statement, "begun", json.dumps(facts))
 
@@ -121,7 +123,7 @@ class Ledger:
                 where e.state = 'begun'
                 returning 1
             )
-            select 1 / count(*) from written
+            select 1 / count(*), pg_catalog.pg_try_advisory_lock({KEY}) from written
             """,  # noqa: S608 -- a quoted identifier
             values,
         )

@@ -12,7 +12,9 @@ from collections.abc import Container
 from typing import Final
 
 from dbmigrate.errors import MigrationFailedError
+from dbmigrate.migrations.sql.tokens import tokens
 from dbmigrate.migrations.statements import Statement, StatementKind, classify
+from dbmigrate.postgres import lock
 from dbmigrate.postgres.executing.clearing import ALL_CHECKED, COMMIT, OURS
 from dbmigrate.postgres.executing.committing import LOCK
 from dbmigrate.postgres.executing.failures import BLOCK_UNDONE, transaction_left_open
@@ -22,6 +24,7 @@ from dbmigrate.postgres.server.session import Request
 
 _INVALID_TERMINATION: Final = "2D000"
 """invalid_transaction_termination: COMMIT within a procedure that was called in a transaction."""
+_TAKE_AGAIN: Final = Request(lock.TAKE_AGAIN)
 _ENDS: Final = frozenset({"COMMIT", "END"})
 _UNDOES: Final = frozenset({"ROLLBACK", "ABORT"})
 
@@ -31,6 +34,8 @@ class OwnTransactions(Stepwise):
 
     _block: list[Statement] | None = None
     """The statements of the block that is open."""
+    _is_locked = False
+    """The block has the lock to its end."""
 
     def _one(self, statement: Statement, done: Container[int]) -> None:
         kind, words = classify(statement)
@@ -40,24 +45,41 @@ class OwnTransactions(Stepwise):
             # and behind COMMIT AND CHAIN the next block is open.
             self._ask(statement, (Request(statement.text),), theirs=(0,))
             self._block = [] if self.session.in_transaction else None
+            self._is_locked = False
             return
         if statement.number in done or (self._block is None and not is_control):
             super()._one(statement, done)
             return
         block = [*(self._block or ()), statement]
+        opening = self._opening(statement, words)
         if words in _ENDS and self.session.in_transaction:
             entries = (self.ledger.done(each) for each in block)
             self._ask(statement, (LOCK, ALL_CHECKED, *OURS, *entries), theirs=(1,))
         if statement.copy_data is None:
-            self._ask(statement, (Request(statement.text, at_once=True),), theirs=(0,))
+            text = Request(statement.text, at_once=True)
+            self._ask(statement, (*opening, text), theirs=(len(opening),))
             self._renew(statement)
         else:
+            if opening:
+                self._ask(statement, opening)
             self._copy(statement)
         if words in _UNDOES and not self.session.in_transaction:
             entries = (self.ledger.done(each) for each in block)
             self._ask(statement, (BEGIN, LOCK, *OURS, *entries, COMMIT))
         is_end = words in _ENDS or not self.session.in_transaction
         self._block = block if not is_end else [] if self.session.in_transaction else None
+        self._is_locked = bool(self._block) and (self._is_locked or bool(opening))
+
+    def _opening(self, statement: Statement, words: str) -> tuple[Request, ...]:
+        """What a statement of a block needs before it.
+
+        The first one needs the lock, which the block keeps whatever it drops. SET may come
+        before that: what it says of the transaction must precede any query. When the block is
+        over, the session must have the lock again.
+        """
+        if self._block is None or next(tokens(statement.text), "") == "set":
+            return ()
+        return (LOCK,) * (not self._is_locked) + (_TAKE_AGAIN,) * (words in _UNDOES)
 
     @property
     def _advice(self) -> str:

@@ -161,7 +161,8 @@ class Stepwise:
     def _one(self, statement: Statement, done: Container[int]) -> None:
         """The next statement, which may have been run already."""
         if is_session_only(statement):
-            self._ask(statement, (Request(statement.text),), theirs=(0,))
+            # DISCARD ALL drops the session's lock: nobody else may come in between.
+            self._ask(statement, (Request(statement.text), _HOLD), theirs=(0,))
             self._renew(statement)
             return
         if statement.number in done:
