@@ -13,7 +13,7 @@ from dbmigrate.api.report.kept import KeptData, RestoredData
 from dbmigrate.errors import UsageError
 from dbmigrate.migrations.applied import AppliedMigration
 from dbmigrate.migrations.plan import Plan
-from dbmigrate.postgres import bookkeeping, history
+from dbmigrate.postgres import bookkeeping, history, lock
 from dbmigrate.postgres.options import RunOptions
 from dbmigrate.postgres.reporting.progress import Progress
 from dbmigrate.postgres.server.connection import connect
@@ -85,6 +85,30 @@ class Context:
                 "or a pool in session mode"
             )
         return self.session
+
+    def take_lock(self, session: Session) -> None:
+        """Take the advisory lock for this session, waiting for it as long as was asked.
+
+        Raises:
+            LockNotObtainedError: another runner has it for longer.
+            ConnectionLostError, Interrupted: as any statement.
+        """
+        options = self.options
+        lock.acquire(
+            session, options.history_schema, options.wait_lock, self.progress.waiting_for_lock
+        )
+
+    def look(self, session: Session) -> bookkeeping.Bookkeeping:
+        """Look at the bookkeeping, and whether the database is of the environment that is named.
+
+        Raises:
+            RefusedError: it is another's, or as `bookkeeping.look`.
+        """
+        self.found = bookkeeping.look(session, self.options.history_schema)
+        warning = bookkeeping.check_environment(self.found, self.options.environment)
+        if warning:
+            self.progress.warning(warning)
+        return self.found
 
     def read_applied(self) -> tuple[AppliedMigration, ...]:
         """Read what is applied now; the result uses it too if nothing is changed afterwards.

@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbmigrate.api.report.plan import Direction
-from dbmigrate.errors import RefusedError
 from dbmigrate.postgres import bookkeeping, linting, lock
 from dbmigrate.postgres.executing.applying import ALL, Applying
 from dbmigrate.postgres.executing.prerequisites import check_scripts, scripts_of
 from dbmigrate.postgres.planning import make_plan, require_generation
-from dbmigrate.postgres.proof import not_shown
+from dbmigrate.postgres.proof import not_shown, require_shown
 from dbmigrate.postgres.rollback.untried import require_triable
 from dbmigrate.postgres.server.parameters import require_parameters
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.context import Context
-    from dbmigrate.postgres.server.session import Session
 
 
 def migrate(context: Context) -> None:
@@ -34,12 +32,8 @@ def migrate(context: Context) -> None:
     source = context.require_source()
     session = context.connect()
     require_parameters(session, context.options.settings)
-    _take_lock(context, session, context.options.wait_lock)
-    found = bookkeeping.look(session, context.options.history_schema)
-    context.found = found
-    warning = bookkeeping.check_environment(found, context.options.environment)
-    if warning:
-        context.progress.warning(warning)
+    context.take_lock(session)
+    found = context.look(session)
     require_generation(session, found, context.options)
     applied = context.read_applied()
     plan = context.plan = make_plan(session, found, applied, source, context.options)
@@ -61,11 +55,6 @@ def migrate(context: Context) -> None:
         lock.remove_row(context.session, found)
     _check(context)
     context.message = _message(plan)
-
-
-def _take_lock(context: Context, session: Session, wait: float) -> None:
-    schema = context.options.history_schema
-    lock.acquire(session, schema, wait, context.progress.waiting_for_lock)
 
 
 def _applied_by(context: Context, found: Bookkeeping) -> str:
@@ -96,12 +85,7 @@ def _verify(context: Context) -> None:
     if not context.done or context.session is None:
         return
     wrong = [record.version for record in not_shown(context.done, context.read_applied())]
-    if wrong:
-        raise RefusedError(
-            f"the history does not show what this run committed: {', '.join(wrong)}",
-            code="HistoryDisagrees",
-            hint="somebody changed the history meanwhile: find out who before running again",
-        )
+    require_shown(wrong, "committed")
 
 
 def _check(context: Context) -> None:

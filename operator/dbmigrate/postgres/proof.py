@@ -6,10 +6,11 @@ a standby that had not received the last transactions, or where somebody changed
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dbmigrate.api.report.history import MigrationRecord
 from dbmigrate.api.report.plan import Direction
+from dbmigrate.errors import RefusedError
 from dbmigrate.migrations.applied import AppliedMigration
 
 
@@ -29,3 +30,21 @@ def not_shown(
         if (record.type is Direction.FORWARD and live.get(record.version) != record.checksum)
         or (record.type is Direction.ROLLBACK and record.version in live)
     )
+
+
+def require_shown(missing: Sequence[str], done: str) -> None:
+    """Refuse to go on when the history lacks something of this run.
+
+    Args:
+        missing: versions.
+        done: what the run did with them: ``committed`` or ``recorded``.
+
+    Raises:
+        RefusedError: code HistoryDisagrees.
+    """
+    if missing:
+        raise RefusedError(
+            f"the history does not show what this run {done}: {', '.join(missing)}",
+            code="HistoryDisagrees",
+            hint="somebody changed the history meanwhile: find out who before running again",
+        )

@@ -23,15 +23,12 @@ if TYPE_CHECKING:
 
 def _begin(context: Context) -> tuple[Session, bookkeeping.Bookkeeping]:
     session = context.connect()
-    context.found = bookkeeping.look(session, context.options.history_schema)
-    warning = bookkeeping.check_environment(context.found, context.options.environment)
-    if warning:
-        context.progress.warning(warning)
-    if context.found.is_recovering:
+    found = context.look(session)
+    if found.is_recovering:
         context.progress.warning(
             f"{context.settings.place} is a standby: what the primary committed last may be missing"
         )
-    return session, context.found
+    return session, found
 
 
 def status(context: Context) -> None:

@@ -21,6 +21,7 @@ from dbmigrate.migrations.applied import AppliedMigration
 from dbmigrate.postgres import bookkeeping, history, lock
 from dbmigrate.postgres.executing.failures import is_transient
 from dbmigrate.postgres.executing.ledger import read_unfinished
+from dbmigrate.postgres.proof import require_shown
 from dbmigrate.postgres.server.session import Session
 
 if TYPE_CHECKING:
@@ -112,12 +113,7 @@ class Amending:
         """
         self.applied = history.read_applied(self.session, self.found)
         wrong = is_there({str(each.version): each for each in self.applied})
-        if wrong:
-            raise RefusedError(
-                f"the history does not show what this run recorded: {', '.join(wrong)}",
-                code="HistoryDisagrees",
-                hint="somebody changed the history meanwhile: find out who before running again",
-            )
+        require_shown(wrong, "recorded")
 
 
 def amending(context: Context) -> Amending:
@@ -129,13 +125,8 @@ def amending(context: Context) -> Amending:
     options = context.options
     session = context.connect()
     if options.amend is None or not options.amend.dry_run:
-        lock.acquire(
-            session, options.history_schema, options.wait_lock, context.progress.waiting_for_lock
-        )
-    found = context.found = bookkeeping.look(session, options.history_schema)
-    warning = bookkeeping.check_environment(found, options.environment)
-    if warning:
-        context.progress.warning(warning)
+        context.take_lock(session)
+    found = context.look(session)
     return Amending(context, session, found, history.read_applied(session, found))
 
 

@@ -36,7 +36,7 @@ def pin(context: Context) -> None:
         )
     session = context.connect()
     schema = options.history_schema
-    lock.acquire(session, schema, options.wait_lock, context.progress.waiting_for_lock)
+    context.take_lock(session)
     found = context.found = bookkeeping.look(session, schema)
     if not found.exists:
         raise RefusedError(

@@ -48,13 +48,8 @@ def _purge(context: Context) -> None:
 def _locked(context: Context) -> tuple[Session, Bookkeeping]:
     options = context.options
     session = context.connect()
-    lock.acquire(
-        session, options.history_schema, options.wait_lock, context.progress.waiting_for_lock
-    )
-    found = context.found = bookkeeping.look(session, options.history_schema)
-    warning = bookkeeping.check_environment(found, options.environment)
-    if warning:
-        context.progress.warning(warning)
+    context.take_lock(session)
+    found = context.look(session)
     if found.exists:
         lock.write_row(session, found, options.applied_by or found.session_user, options.command)
     return session, found
