@@ -6,7 +6,6 @@ repository's root, ``--check`` fails when they are not as the models would make 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from dbmigrate.api import names
+from dbmigrate.api import generated, names
 from dbmigrate.api.base import PATTERN_MESSAGE
 from dbmigrate.api.databasemigration import DatabaseMigrationSpec, DatabaseMigrationStatus
 
@@ -197,34 +196,5 @@ def render() -> str:
     return _HEADER + text
 
 
-def main() -> int:
-    """Print, write or check the files; the exit code says whether they are up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository's root")
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--write", action="store_true", help="write the generated files")
-    choice.add_argument("--check", action="store_true", help="fail when they are out of date")
-    options = parser.parse_args()
-    text = render()
-    if not (options.write or options.check):
-        sys.stdout.write(text)
-        return 0
-    stale = [
-        place
-        for place in PLACES
-        if not (options.root / place).is_file()
-        or (options.root / place).read_text(encoding="utf-8") != text
-    ]
-    if options.check:
-        for place in stale:
-            sys.stderr.write(f"{place} is not what the models make: run `make generate`\n")
-        return 1 if stale else 0
-    for place in stale:
-        (options.root / place).parent.mkdir(parents=True, exist_ok=True)
-        (options.root / place).write_text(text, encoding="utf-8")
-        sys.stdout.write(f"wrote {place}\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main(render(), PLACES, description=__doc__))

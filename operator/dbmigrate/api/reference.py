@@ -7,13 +7,12 @@ that the schema does not say: a better sentence belongs into the model's docstri
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dbmigrate.api import names
+from dbmigrate.api import generated, names
 from dbmigrate.api.crd import definition
 
 PLACE = Path("docs") / "reference.md"
@@ -125,27 +124,5 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def main() -> int:
-    """Print, write or check the file; the exit code says whether it is up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository's root")
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--write", action="store_true", help="write the generated file")
-    choice.add_argument("--check", action="store_true", help="fail when it is out of date")
-    options = parser.parse_args()
-    text, file = render(), options.root / PLACE
-    if options.write:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-        return 0
-    if options.check:
-        if file.is_file() and file.read_text(encoding="utf-8") == text:
-            return 0
-        sys.stderr.write(f"{PLACE} is not what the models make: run `make generate`\n")
-        return 1
-    sys.stdout.write(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main(render(), [PLACE], description=__doc__))
