@@ -7,21 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from dbmigrate.api.databasemigration import DatabaseMigrationStatus
-from dbmigrate.api.names import Action
+from dbmigrate.controller.observation import JobPurpose
 
 
 @dataclass(frozen=True, slots=True)
-class JobPlan:
+class JobPlan(JobPurpose):
     """A Job that should exist; `manifests` makes the object from it."""
-
-    name: str
-    action: Action
-    run: int
-    attempt: int
-    retries_used: int
-    generation: int
-    source_digest: str
-    requested: str | None
 
 
 @dataclass(frozen=True, slots=True)

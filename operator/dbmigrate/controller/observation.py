@@ -59,17 +59,26 @@ class LiveProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class JobView:
-    """A Job of this resource, with what it was made for, as its labels say."""
+class JobPurpose:
+    """What a Job is made for. Its labels and annotations say it, so that it is known again."""
 
     name: str
     action: Action
     run: int
+    """Its number among all Jobs of the resource, from 1."""
     attempt: int
+    """Its number among the attempts at the same work, from 1."""
     retries_used: int
     generation: int
     source_digest: str
     requested: str | None
+    """The value of the annotation that asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobView(JobPurpose):
+    """A Job of this resource, as it is seen."""
+
     created_at: datetime
     finished: bool = False
     """The Job itself is Complete or Failed."""

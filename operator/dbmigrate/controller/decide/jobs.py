@@ -8,7 +8,7 @@ from dbmigrate.api.databasemigration import DatabaseMigrationStatus
 from dbmigrate.api.names import Action
 from dbmigrate.api.status.run import RunStatus
 from dbmigrate.controller.decision import JobPlan
-from dbmigrate.controller.observation import JobView, Observation
+from dbmigrate.controller.observation import JobPurpose, Observation
 
 _NAME_LENGTH = 40
 _HASH_LENGTH = 10
@@ -85,7 +85,7 @@ def plan_of(run: RunStatus) -> JobPlan:
     )
 
 
-def run_of(plan: JobPlan | JobView, started_at: str) -> RunStatus:
+def run_of(plan: JobPurpose, started_at: str) -> RunStatus:
     """A plan or a Job as the status tells it."""
     return RunStatus(
         job=plan.name,
@@ -100,7 +100,7 @@ def run_of(plan: JobPlan | JobView, started_at: str) -> RunStatus:
     )
 
 
-def is_current(run: RunStatus | JobView, observation: Observation, digest: str | None) -> bool:
+def is_current(run: RunStatus | JobPurpose, observation: Observation, digest: str | None) -> bool:
     """Whether it was made for what is wanted now.
 
     With an unknown source (a ConfigMap is away for a moment) the source is not held against it.
