@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from dbmigrate.api.base import PATTERN_MESSAGE, ApiModel
+from dbmigrate.api.base import ApiModel
 from dbmigrate.api.checks import IntegrityCheck
 from dbmigrate.api.spec.database import Database
 from dbmigrate.api.spec.execution import Execution
@@ -35,18 +35,10 @@ class DatabaseMigrationSpec(ApiModel):
     environment: Annotated[
         str,
         StringConstraints(min_length=1, max_length=63),
-        Field(
-            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-            json_schema_extra={
-                PATTERN_MESSAGE: "an environment's name has lower-case letters, digits and '-', "
-                "such as production",
-                "x-kubernetes-validations": [
-                    {
-                        "rule": "self == oldSelf",
-                        "message": "environment cannot be changed: the database is pinned to it",
-                    }
-                ],
-            },
+        matching(
+            r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            "an environment's name has lower-case letters, digits and '-', such as production",
+            {"self == oldSelf": "environment cannot be changed: the database is pinned to it"},
         ),
     ]
     """Name of the environment, such as development, staging or production. It is recorded with

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import signal
@@ -40,85 +41,78 @@ def _interval(_: click.Context, __: click.Parameter, value: str) -> float:
         raise click.BadParameter(str(error)) from error
 
 
+_option = functools.partial(click.option, show_envvar=True)
+
+
 @click.command(context_settings={"auto_envvar_prefix": "DBMIGRATE_OPERATOR"})
 @click.version_option(__version__)
-@click.option("--runner-image", required=True, show_envvar=True, help="Image of the Jobs.")
-@click.option(
+@_option("--runner-image", required=True, help="Image of the Jobs.")
+@_option(
     "--runner-image-pull-policy",
     type=click.Choice(["Always", "IfNotPresent", "Never"]),
     default="IfNotPresent",
     show_default=True,
-    show_envvar=True,
     help="When kubelet pulls the Jobs' image.",
 )
-@click.option(
+@_option(
     "--runner-resources",
     callback=_resources,
-    show_envvar=True,
     help="Requests and limits of the Jobs' container, as JSON.",
 )
-@click.option(
+@_option(
     "--ttl-seconds-after-finished",
     type=click.IntRange(min=60),
     default=3600,
     show_default=True,
-    show_envvar=True,
     help="How long a finished Job and its log are kept.",
 )
-@click.option(
+@_option(
     "--namespaces",
     default="",
-    show_envvar=True,
     help="Namespaces to work in, separated by commas; all when empty.",
 )
-@click.option("--identity", default=None, show_envvar=True, help="Name of this process in Events.")
-@click.option(
+@_option("--identity", default=None, help="Name of this process in Events.")
+@_option(
     "--resync-interval",
     default="5m",
     callback=_interval,
     show_default=True,
-    show_envvar=True,
     help="How often every resource is looked at again.",
 )
-@click.option(
+@_option(
     "--concurrency",
     type=click.IntRange(1, 100),
     default=10,
     show_default=True,
-    show_envvar=True,
     help="How many resources are worked on at once.",
 )
-@click.option(
+@_option(
     "--health-port",
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    show_envvar=True,
     help="Port of /healthz; 0 for none.",
 )
-@click.option(
+@_option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     default="info",
     show_default=True,
-    show_envvar=True,
     help="Least level that is logged.",
 )
-@click.option(
+@_option(
     "--log-format",
     type=click.Choice(["json", "text"]),
     default="json",
     show_default=True,
-    show_envvar=True,
     help="One JSON object a line, or text for people.",
 )
-@click.option(
+@_option(
     "--kubeconfig",
     default=None,
-    show_envvar=True,
     help="A kubeconfig file; else the pod's service account, then the default file.",
 )
-@click.option("--context", default=None, show_envvar=True, help="Context in the kubeconfig.")
+@_option("--context", default=None, help="Context in the kubeconfig.")
 def main(log_level: str, log_format: str, **options: Any) -> None:
     """Run the operator of DatabaseMigrations."""
     configure(log_level, log_format)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
-from dbmigrate.api.base import PATTERN_MESSAGE, ApiModel
-from dbmigrate.api.spec.fields import LocalReference
+from dbmigrate.api.base import ApiModel
+from dbmigrate.api.spec.fields import LocalReference, matching
 
 
 class Database(ApiModel):
@@ -22,22 +22,14 @@ class Database(ApiModel):
     history_schema: Annotated[
         str,
         StringConstraints(min_length=1, max_length=63),
-        Field(
-            pattern=r"^[a-z_][a-z0-9_]*$",
-            json_schema_extra={
-                PATTERN_MESSAGE: "a schema's name has lower-case letters, digits and '_', and "
-                "begins with no digit",
-                "x-kubernetes-validations": [
-                    {
-                        "rule": "self == oldSelf",
-                        "message": "historySchema cannot be changed: another schema has another "
-                        "history, and every migration would run again",
-                    },
-                    {
-                        "rule": "!self.startsWith('pg_')",
-                        "message": "a schema whose name begins with pg_ is PostgreSQL's own",
-                    },
-                ],
+        matching(
+            r"^[a-z_][a-z0-9_]*$",
+            "a schema's name has lower-case letters, digits and '_', and begins with no digit",
+            {
+                "self == oldSelf": "historySchema cannot be changed: another schema has another "
+                "history, and every migration would run again",
+                "!self.startsWith('pg_')": "a schema whose name begins with pg_ is PostgreSQL's "
+                "own",
             },
         ),
     ] = "public"

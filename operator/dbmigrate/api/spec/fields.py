@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
@@ -11,9 +12,20 @@ from dbmigrate.api.base import PATTERN_MESSAGE, ApiModel
 DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 
 
-def matching(pattern: str, message: str) -> Any:
-    """A pattern that the API server explains by a sentence, not by the pattern itself."""
-    return Field(pattern=pattern, json_schema_extra={PATTERN_MESSAGE: message})
+def matching(pattern: str, message: str, rules: Mapping[str, str] | None = None) -> Any:
+    """A pattern that the API server explains by a sentence, not by the pattern itself.
+
+    Args:
+        pattern: what the text must match.
+        message: what is said of a text that does not.
+        rules: further rules in CEL, and what is said of a text that breaks them.
+    """
+    extra: dict[str, Any] = {PATTERN_MESSAGE: message}
+    if rules:
+        extra["x-kubernetes-validations"] = [
+            {"rule": rule, "message": text} for rule, text in rules.items()
+        ]
+    return Field(pattern=pattern, json_schema_extra=extra)
 
 
 Name = Annotated[

@@ -14,6 +14,7 @@ from dbmigrate.cli.options.common import common_options
 from dbmigrate.cli.options.keeping import keep_of, keep_options
 from dbmigrate.cli.options.parameters import FILE, VersionType
 from dbmigrate.cli.options.sections import CHANGE, SectionedCommand, option
+from dbmigrate.cli.options.target import stop_after
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.version import Version
@@ -32,12 +33,7 @@ _expect_plan = option(
 
 
 @click.command(cls=SectionedCommand, section=CHANGE)
-@option(
-    "--target",
-    type=VersionType(),
-    metavar="VERSION",
-    help="Stop after this version.  [default: the newest]",
-)
+@stop_after
 @_expect_plan
 @_checks
 @lint_options

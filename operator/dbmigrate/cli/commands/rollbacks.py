@@ -15,6 +15,7 @@ from dbmigrate.cli.invocation import Request, execute
 from dbmigrate.cli.options.common import common_options
 from dbmigrate.cli.options.parameters import Age, VersionType, one_of
 from dbmigrate.cli.options.sections import CHANGE, LOOK, SectionedCommand, SectionedGroup, option
+from dbmigrate.cli.options.target import stop_after
 from dbmigrate.postgres.rollback.options import KeptRequest, OnConflict
 
 if TYPE_CHECKING:
@@ -142,12 +143,7 @@ def purge(
 
 
 @click.command(cls=SectionedCommand, section=LOOK)
-@option(
-    "--target",
-    type=VersionType(),
-    metavar="VERSION",
-    help="Stop after this version.  [default: the newest]",
-)
+@stop_after
 @option(
     "--pending",
     is_flag=True,
