@@ -24,6 +24,7 @@ from dbmigrate.postgres.server.interruption import Interruption
 from dbmigrate.postgres.server.settings import ConnectionSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
+from command_line import CommandLine
 from servers import Server, binaries
 
 VERSIONS = (15, 16, 18)
@@ -119,6 +120,10 @@ class Database:
         """Where it is, for the engine."""
         return ConnectionSettings(self.server.params(self.name), "the test")
 
+    def through(self, port: int) -> dict[str, str]:
+        """How it is reached by a port of this machine that leads to its server."""
+        return {**self.server.params(self.name), "host": "127.0.0.1", "port": str(port)}
+
     def write(self, file: str, sql: str | bytes) -> Path:
         """Put a file into the source."""
         path = self.folder / file
@@ -189,6 +194,12 @@ def until(condition: Callable[[], object], timeout: float = 15) -> None:
 def database(server, tmp_path) -> Iterator[Database]:
     """A new empty database on a server that is shared."""
     yield from _database(server, tmp_path)
+
+
+@pytest.fixture
+def dbmigrate(database, tmp_path) -> CommandLine:
+    """The command line, in the folder that holds `migrations`."""
+    return CommandLine(database, tmp_path)
 
 
 @pytest.fixture

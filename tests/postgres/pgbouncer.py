@@ -6,11 +6,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import psycopg
-from servers import FOLDERS, MEMORY
+from servers import FOLDERS, MEMORY, until_answers
 
 PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 
@@ -56,19 +55,7 @@ class PgBouncer:
             command[1:1] = [f"--reuid={server.user}", f"--regid={server.user}", "--init-groups"]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        self._wait()
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 15
-        while True:
-            try:
-                self.connect("pgbouncer").close()
-            except psycopg.OperationalError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
-                    raise RuntimeError((self.folder / "log").read_text()) from None
-                time.sleep(0.02)
-            else:
-                return
+        until_answers(lambda: self.connect("pgbouncer"), self._process, self.folder / "log", 15)
 
     def params(self, dbname: str) -> dict[str, str]:
         """The keywords of libpq to reach a database through it."""

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -51,6 +52,29 @@ def binaries(major: int) -> Path | None:
         if (folder / "initdb").exists():
             return folder
     return None
+
+
+def until_answers(
+    connect: Callable[[], psycopg.Connection],
+    process: subprocess.Popen[bytes],
+    log: Path,
+    timeout: float,
+) -> None:
+    """Wait until a server that was just started accepts a connection.
+
+    Raises:
+        RuntimeError: with its log, when it has ended or takes too long.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            connect().close()
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise RuntimeError(log.read_text()) from None
+            time.sleep(0.02)
+        else:
+            return
 
 
 class Server:
@@ -99,16 +123,7 @@ class Server:
 
     def wait(self, timeout: float = 60) -> None:
         """Wait until it answers."""
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                self.connect("postgres").close()
-            except psycopg.OperationalError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
-                    raise RuntimeError((self.folder / "log").read_text()) from None
-                time.sleep(0.02)
-            else:
-                return
+        until_answers(lambda: self.connect("postgres"), self._process, self.folder / "log", timeout)
 
     def stop(self, how: signal.Signals = signal.SIGINT, patience: float = 60) -> None:
         """Stop it: SIGINT undoes what runs (fast), SIGQUIT is a crash (immediate).

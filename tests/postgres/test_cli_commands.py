@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from command_line import CommandLine
 
 from dbmigrate.api.report.lines import parse_result
 from dbmigrate.api.report.outcome import Outcome
@@ -11,12 +10,6 @@ from dbmigrate.api.report.termination import TERMINATION_MESSAGE_LIMIT
 from dbmigrate.migrations.folder import read_source
 
 pytestmark = pytest.mark.one_version
-
-
-@pytest.fixture
-def dbmigrate(database, tmp_path):
-    """The command line, in the folder that holds `migrations`."""
-    return CommandLine(database, tmp_path)
 
 
 @pytest.fixture

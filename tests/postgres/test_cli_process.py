@@ -8,17 +8,10 @@ import subprocess
 import time
 
 import pytest
-from command_line import CommandLine
 
 from dbmigrate.api.report.outcome import Outcome
 
 pytestmark = pytest.mark.one_version
-
-
-@pytest.fixture
-def dbmigrate(database, tmp_path):
-    """The command line, in the folder that holds `migrations`."""
-    return CommandLine(database, tmp_path)
 
 
 @pytest.fixture

@@ -6,17 +6,10 @@ import subprocess
 import time
 
 import pytest
-from command_line import CommandLine
 
 from dbmigrate.api.report.outcome import Outcome
 
 pytestmark = pytest.mark.one_version
-
-
-@pytest.fixture
-def dbmigrate(database, tmp_path):
-    """The command line; `wait` needs no migrations."""
-    return CommandLine(database, tmp_path)
 
 
 @pytest.fixture

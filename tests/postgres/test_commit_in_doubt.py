@@ -31,13 +31,6 @@ def relay(request):
     relay.close()
 
 
-def through(database, relay):
-    """The database as the runner reaches it."""
-    return {
-        **database.server.params(database.name), "host": "127.0.0.1", "port": str(relay.port),
-    }  # fmt: skip
-
-
 def at_commit(relay, act, *, nth=1, way=Way.REQUEST, behind=True):
     """Do something at a COMMIT; by default when the server has it and has not answered."""
     word = SENT if way is Way.REQUEST else b"COMMIT\0"
@@ -60,7 +53,7 @@ def test_the_server_is_looked_for_until_it_is_back(database, relay):
         relay.cut(link, Cut.RUNNER)
 
     at_commit(relay, cut)
-    result = database.run("up", settings=through(database, relay))
+    result = database.run("up", settings=database.through(relay.port))
     assert result.failure is None
     assert [record.version for record in result.applied] == ["1.0.0", "1.1.0"]
     assert len(database.history()) == 2
@@ -71,7 +64,7 @@ def test_a_second_answer_may_be_lost_too(database, relay):
     write_two(database)
     at_commit(relay, lambda link: relay.cut(link, Cut.RUNNER))
     at_commit(relay, lambda link: relay.cut(link, Cut.RUNNER), nth=2)
-    result = database.run("up", settings=through(database, relay))
+    result = database.run("up", settings=database.through(relay.port))
     assert [record.version for record in result.applied] == ["1.0.0", "1.1.0"]
     warnings = [each["message"] for each in database.reporter.of(EventName.WARNING)]
     assert len([each for each in warnings if "answer to COMMIT was lost" in each]) == 2
@@ -88,7 +81,7 @@ def test_a_server_that_does_not_come_back_is_told_as_such(database, relay, monke
         relay.cut(link, Cut.RUNNER)
 
     at_commit(relay, cut)
-    result = database.run("up", settings=through(database, relay))
+    result = database.run("up", settings=database.through(relay.port))
     assert (result.failure.code, result.failure.transient) == ("CommitInDoubt", True)
     assert (result.database_known, result.applied) == (False, ())
     assert [record.version for record in database.run("up").applied] == ["1.1.0"]
@@ -100,7 +93,7 @@ def test_a_commit_that_reaches_the_server_late_is_waited_for(database, relay):
     write_two(database)
     relay.lateness = 1.0
     at_commit(relay, lambda link: relay.cut(link, Cut.LATE), behind=False)
-    result = database.run("up", settings=through(database, relay))
+    result = database.run("up", settings=database.through(relay.port))
     assert result.failure is None
     assert [record.version for record in result.applied] == ["1.0.0", "1.1.0"]
     assert [row[0] for row in database.history()] == ["1.0.0", "1.1.0"]
@@ -122,7 +115,7 @@ def test_a_signal_meanwhile_ends_the_run_and_claims_nothing(database, relay):
 
     at_commit(relay, cut)
     database.reporter.listeners.append(told)
-    result = database.run("up", settings=through(database, relay), interruption=interruption)
+    result = database.run("up", settings=database.through(relay.port), interruption=interruption)
     assert (result.outcome, result.exit_code) == (Outcome.INTERRUPTED, 143)
     assert "may be committed or undone" in result.message
     assert (result.applied, result.database_known) == ((), False)
@@ -148,7 +141,7 @@ def test_an_immediate_shutdown_at_commit(own_database, relay, way, applied):
     at_commit(relay, crash, way=way, behind=False)
     results = []
     thread = threading.Thread(
-        target=lambda: results.append(database.run("up", settings=through(database, relay)))
+        target=lambda: results.append(database.run("up", settings=database.through(relay.port)))
     )
     thread.start()
     assert stopped.wait(20)
@@ -184,7 +177,7 @@ def test_another_run_that_went_on_meanwhile_is_not_gone_over(database, relay, co
 
     at_commit(relay, lambda link: relay.cut(link, Cut.RUNNER))
     database.reporter.listeners.append(other_runs)
-    result = database.run(*command, settings=through(database, relay))
+    result = database.run(*command, settings=database.through(relay.port))
     assert result.failure is None or result.failure.transient
     assert "failed" not in [row[2] for row in database.history()]
     assert len(database.history()) == rows + 2

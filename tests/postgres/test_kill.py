@@ -204,10 +204,7 @@ def test_a_lost_answer_to_commit_is_settled_by_the_history(database, deliver):
     database.write("v1.0.0_a.sql", "create table a ();")
     database.write("v1.1.0_b.sql", "create table b ();")
     proxy = Proxy(database.server, b'"schema_migrations" (version', deliver=deliver)
-    params = {
-        **database.server.params(database.name), "host": "127.0.0.1", "port": str(proxy.port),
-    }  # fmt: skip
-    result = database.run("up", settings=params)
+    result = database.run("up", settings=database.through(proxy.port))
     proxy.close()
     assert proxy.cut.is_set()
     warnings = [each["message"] for each in database.reporter.of(EventName.WARNING)]

@@ -7,7 +7,6 @@ import threading
 from datetime import datetime, timedelta
 
 import pytest
-from command_line import CommandLine
 from tests.chaos.relay import Cut, Relay, Trigger, Way
 from tests.chaos.runners import CLOCKS
 
@@ -26,24 +25,11 @@ SLEEPER = "(select pid from pg_stat_activity where wait_event = 'PgSleep')"
 
 
 @pytest.fixture
-def program(database, tmp_path):
-    """The runner as a user starts it."""
-    return CommandLine(database, tmp_path)
-
-
-@pytest.fixture
 def relay(database):
     """Between the runner and the server."""
     relay = Relay(database.server.port)
     yield relay
     relay.close()
-
-
-def through(database, relay):
-    """The database as the runner reaches it."""
-    return {
-        **database.server.params(database.name), "host": "127.0.0.1", "port": str(relay.port),
-    }  # fmt: skip
 
 
 def when(database, condition, act):
@@ -82,14 +68,14 @@ def end_runners(database):
 # -- other runners
 
 
-def test_ten_runners_at_once_apply_each_migration_once(database, program):
+def test_ten_runners_at_once_apply_each_migration_once(database, dbmigrate):
     """All succeed; one does the work or, when it is overtaken, some share it."""
     database.write("v1.0.0_a.sql", "create table n (i int); insert into n values (0);")
     for number in range(1, 6):
         database.write(f"v1.{number}.0_n.sql", f"insert into n values ({number});")
     options = ("up", "--source", database.folder, "--output", "json")
-    processes = [program.start(*options) for _ in range(10)]
-    results = [program.end(each).result for each in processes]
+    processes = [dbmigrate.start(*options) for _ in range(10)]
+    results = [dbmigrate.end(each).result for each in processes]
     assert [result.failure for result in results] == [None] * 10
     assert {result.current_version for result in results} == {"1.5.0"}
     assert sum(len(result.applied) for result in results) == 6
@@ -155,13 +141,13 @@ def test_a_killed_server_process_is_transient(own_database):
         assert other.execute("select to_regclass('a') is not null").fetchone()[0]
 
 
-def test_a_killed_runner_whose_server_process_finishes_the_statement(database, program):
+def test_a_killed_runner_whose_server_process_finishes_the_statement(database, dbmigrate):
     """It works on without anybody, holds the lock, commits nothing; the next run waits for it."""
     database.write("v1.0.0_n.sql", "create table n (i int);")
     database.run()
     slow = "insert into n values (1); select pg_sleep(1.5); insert into n values (2);"
     database.write("v1.1.0_slow.sql", slow)
-    process = program.start("up", "--source", database.folder)
+    process = dbmigrate.start("up", "--source", database.folder)
     database.wait_until(IS_SLEEPING)
     process.kill()
     process.communicate()
@@ -188,7 +174,7 @@ def test_a_cancel_that_finds_no_connection_ends_the_run_all_the_same(database, r
     before = signal.signal(signal.SIGUSR1, lambda *_: interruption.request(signal.SIGTERM))
     thread = when(database, IS_SLEEPING, give_up)
     try:
-        result = database.run(settings=through(database, relay), interruption=interruption)
+        result = database.run(settings=database.through(relay.port), interruption=interruption)
     finally:
         thread.join()
         signal.signal(signal.SIGUSR1, before)
@@ -235,7 +221,7 @@ def test_a_last_look_that_fails_twice_claims_no_version(database, relay, command
         at_event(database, EventName.MIGRATION_COMPLETED, lambda: relay.triggers.append(last_look))
     else:
         relay.triggers.append(last_look)
-    result = database.run(command, settings=through(database, relay))
+    result = database.run(command, settings=database.through(relay.port))
     assert (result.database_known, result.current_version) == (False, None)
     if command == "up":
         assert (result.failure, [each.version for each in result.applied]) == (None, ["1.0.0"])
@@ -300,14 +286,14 @@ def test_a_source_that_is_gone_meanwhile_is_not_missed(database):
 
 
 @pytest.fixture
-def with_clock(program, database):
+def with_clock(dbmigrate, database):
     """Runs the program on a host whose clock is wrong."""
     if CLOCKS is None:
         pytest.skip("no libfaketime on this machine")
 
     def _run(clock, *arguments):
         environment = {"LD_PRELOAD": str(CLOCKS), "FAKETIME": clock}
-        return program(
+        return dbmigrate(
             *arguments, "--source", database.folder, "--output", "json", env=environment
         )  # fmt: skip
 
@@ -341,7 +327,7 @@ def test_a_clock_that_is_off_does_not_make_a_lock_look_stale(database, with_cloc
     assert len(database.history()) == 1
 
 
-def test_a_clock_that_jumps_during_the_run_changes_nothing(database, program, tmp_path):
+def test_a_clock_that_jumps_during_the_run_changes_nothing(database, dbmigrate, tmp_path):
     """Durations are taken from a clock that does not jump."""
     if CLOCKS is None:
         pytest.skip("no libfaketime on this machine")
@@ -353,10 +339,12 @@ def test_a_clock_that_jumps_during_the_run_changes_nothing(database, program, tm
     }  # fmt: skip
     database.write("v1.0.0_a.sql", "create table a (); select pg_sleep(1.5);")
     database.write("v1.1.0_b.sql", "create table b ();")
-    process = program.start("up", "--source", database.folder, "--output", "json", env=environment)
+    process = dbmigrate.start(
+        "up", "--source", database.folder, "--output", "json", env=environment
+    )
     database.wait_until(IS_SLEEPING)
     stamp.write_text("-1d\n")
-    ended = program.end(process)
+    ended = dbmigrate.end(process)
     assert ended.code == 0
     assert 1000 < ended.result.duration_ms < 60_000
     (milliseconds,) = database.rows(

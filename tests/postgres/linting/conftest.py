@@ -1,14 +1,7 @@
 """The command line, and a database with migrations that the linter finds harmful."""
 
 import pytest
-from command_line import CommandLine
 from tests.postgres.linting.findings import HARMFUL
-
-
-@pytest.fixture
-def dbmigrate(database, tmp_path):
-    """The command line, in the folder that holds `migrations`."""
-    return CommandLine(database, tmp_path)
 
 
 @pytest.fixture
