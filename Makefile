@@ -43,7 +43,7 @@ test-unit: .venv ## The pure parts: no server needed
 
 test-postgres: .venv ## The engine, against PostgreSQL 15, 16 and 18
 	@.ci/setup postgres
-	@$(PYTEST) tests/postgres -n 2 $(ARGS)
+	@$(PYTEST) tests/postgres -n 3 --dist worksteal $(ARGS)  # many only wait
 
 test-cluster: .venv ## The operator, on a real Kubernetes node with real pods
 	@$(VENV)/python -m tests.cluster prepare

@@ -38,6 +38,8 @@ class CutAtMessage:
     def _accept(self):
         client, _ = self.listener.accept()
         upstream = socket.create_connection(("127.0.0.1", self.server.port))
+        for end in (client, upstream):  # else small packets wait for each other, 40 ms
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.selector.register(client, selectors.EVENT_READ, (upstream, True))
         self.selector.register(upstream, selectors.EVENT_READ, (client, False))
 

@@ -88,6 +88,8 @@ class Wire:
             while True:
                 client, _ = self.listener.accept()
                 upstream = socket.create_connection(("127.0.0.1", next(self.upstream_ports)))
+                for end in (client, upstream):  # else small packets wait for each other
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.sockets += (client, upstream)
                 self.connections.append(client)
                 for source, sink, way in (

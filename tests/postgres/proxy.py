@@ -31,6 +31,8 @@ class Proxy:
             except OSError:
                 return
             upstream = socket.create_connection(("127.0.0.1", self.server.port))
+            for end in (client, upstream):  # else small packets wait for each other
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             cut = threading.Event()  # of this connection: those made later work
             self.sockets += (client, upstream)
             for ends in ((client, upstream, True), (upstream, client, False)):
