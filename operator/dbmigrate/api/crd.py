@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from dbmigrate.api import generated, names
-from dbmigrate.api.base import PATTERN_MESSAGE
+from dbmigrate.api.base import PATTERN_MESSAGE, cel
 from dbmigrate.api.databasemigration import DatabaseMigrationSpec, DatabaseMigrationStatus
 
 FILE = f"{names.GROUP}_{names.PLURAL}.yaml"
@@ -138,12 +138,7 @@ def definition() -> dict[str, Any]:
             "spec": spec,
             "status": status,
         },
-        "x-kubernetes-validations": [
-            {
-                "rule": "size(self.metadata.name) <= 63",
-                "message": "the name is too long: 63 characters at most",
-            }
-        ],
+        **cel({"size(self.metadata.name) <= 63": "the name is too long: 63 characters at most"}),
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

@@ -6,10 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from dbmigrate.api.base import ApiModel
+from dbmigrate.api.base import ApiModel, cel
 from dbmigrate.api.spec.fields import Duration
 
 PARAMETER = r"^[A-Za-z_][A-Za-z0-9_$.]{0,126}$"
+
+_IS_PARAMETER = f"self.all(name, name.matches(r'{PARAMETER}'))"
+_PARAMETER_WANTED = (
+    "a setting's name is that of a parameter of PostgreSQL's, such as maintenance_work_mem"
+)
+_HAS_NO_FIELD = "!self.exists(name, name in ['lock_timeout', 'statement_timeout'])"
+_FIELD_WANTED = (
+    "lock_timeout and statement_timeout have fields of their own: execution.lockTimeout and "
+    "execution.statementTimeout"
+)
 
 
 class Execution(ApiModel):
@@ -33,20 +43,7 @@ class Execution(ApiModel):
         dict[str, Annotated[str, StringConstraints(max_length=1000)]],
         Field(
             max_length=64,
-            json_schema_extra={
-                "x-kubernetes-validations": [
-                    {
-                        "rule": f"self.all(name, name.matches(r'{PARAMETER}'))",
-                        "message": "a setting's name is that of a parameter of PostgreSQL's, such "
-                        "as maintenance_work_mem",
-                    },
-                    {
-                        "rule": "!self.exists(name, name in ['lock_timeout', 'statement_timeout'])",
-                        "message": "lock_timeout and statement_timeout have fields of their own: "
-                        "execution.lockTimeout and execution.statementTimeout",
-                    },
-                ]
-            },
+            json_schema_extra=cel({_IS_PARAMETER: _PARAMETER_WANTED, _HAS_NO_FIELD: _FIELD_WANTED}),
         ),
     ] = {}
     """Parameters of the server for the migrations, by name, such as maintenance_work_mem: "1GB".

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from dbmigrate.api.base import PATTERN_MESSAGE, ApiModel
+from dbmigrate.api.base import PATTERN_MESSAGE, ApiModel, cel
 
 DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 
@@ -20,12 +20,8 @@ def matching(pattern: str, message: str, rules: Mapping[str, str] | None = None)
         message: what is said of a text that does not.
         rules: further rules in CEL, and what is said of a text that breaks them.
     """
-    extra: dict[str, Any] = {PATTERN_MESSAGE: message}
-    if rules:
-        extra["x-kubernetes-validations"] = [
-            {"rule": rule, "message": text} for rule, text in rules.items()
-        ]
-    return Field(pattern=pattern, json_schema_extra=extra)
+    further = cel(rules) if rules else {}
+    return Field(pattern=pattern, json_schema_extra={PATTERN_MESSAGE: message, **further})
 
 
 Name = Annotated[

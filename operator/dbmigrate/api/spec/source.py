@@ -6,13 +6,24 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from dbmigrate.api.base import ApiModel
+from dbmigrate.api.base import ApiModel, cel
 from dbmigrate.api.spec.fields import Name, matching
 
 SOURCE_FILE = (
     r"^((rollbacks/|verify/)?v[0-9]+\.[0-9]+\.[0-9]+_[A-Za-z0-9][A-Za-z0-9_.-]*"
     r"|repeatable/[A-Za-z0-9_][A-Za-z0-9_.-]*)\.sql$"
 )
+
+_IS_FILE = f"self.all(file, file.matches(r'{SOURCE_FILE}'))"
+_FILE_WANTED = (
+    "file names are vMAJOR.MINOR.PATCH_name.sql, vX.Y.Z_rollback_name.sql for a rollback, "
+    "repeatable/name.sql or verify/vX.Y.Z_name.sql"
+)
+_IS_THERE = (
+    "(has(self.configMaps) && size(self.configMaps) > 0) || "
+    "(has(self.inline) && size(self.inline) > 0)"
+)
+_PART_WANTED = "name at least one ConfigMap in configMaps, or a file in inline"
 
 
 class ConfigMapSource(ApiModel):
@@ -47,16 +58,7 @@ class Source(ApiModel):
         dict[str, Annotated[str, StringConstraints(min_length=1, max_length=65536)]],
         Field(
             max_length=64,
-            json_schema_extra={
-                "x-kubernetes-validations": [
-                    {
-                        "rule": f"self.all(file, file.matches(r'{SOURCE_FILE}'))",
-                        "message": "file names are vMAJOR.MINOR.PATCH_name.sql, "
-                        "vX.Y.Z_rollback_name.sql for a rollback, repeatable/name.sql or "
-                        "verify/vX.Y.Z_name.sql",
-                    }
-                ]
-            },
+            json_schema_extra=cel({_IS_FILE: _FILE_WANTED}),
         ),
     ] = {}
     """Files written in the resource itself, by file name; for small ones (192 KiB in all). A name
@@ -75,14 +77,4 @@ class Source(ApiModel):
     ) = None
     """Git commit that the files come from, recorded as git_commit_hash in the history."""
 
-    model_config = {
-        "json_schema_extra": {
-            "x-kubernetes-validations": [
-                {
-                    "rule": "(has(self.configMaps) && size(self.configMaps) > 0) || "
-                    "(has(self.inline) && size(self.inline) > 0)",
-                    "message": "name at least one ConfigMap in configMaps, or a file in inline",
-                }
-            ]
-        }
-    }
+    model_config = {"json_schema_extra": cel({_IS_THERE: _PART_WANTED})}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from dbmigrate.api.checks import ForeignKeys
+    from dbmigrate.api.check_kinds import ForeignKeys
 
 _FOREIGN_KEYS = """
     SELECT

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from dbmigrate.api.checks import (
+    from dbmigrate.api.check_kinds import (
         AcceptedValues,
-        IntegrityCheck,
         Pattern,
         Query,
         Range,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
         StoredCount,
         Unique,
     )
+    from dbmigrate.api.checks import IntegrityCheck
 
 QUERY_COLUMNS = 4
 """Columns of a user's query that are shown."""
