@@ -46,7 +46,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**9))
-    parser.add_argument("--jobs", type=int, default=2, help="processes at once")
+    parser.add_argument("--jobs", type=int, default=3, help="processes at once")
     parser.add_argument("--keep", type=Path, help="folder for what a wrong trial wrote")
     parser.add_argument("--summary", type=Path, help="file for the figures, as JSON")
     parser.add_argument("--first", action="store_true", help="stop at the first wrong trial")
