@@ -24,7 +24,7 @@ def role(database):
         "set search_path = ''",
         "select set_config('search_path', '', false)",
         "set search_path = evil, pg_catalog",
-        "set statement_timeout = '1ms'",
+        "set statement_timeout = '2s'",
         "set lock_timeout = '1ms'; set idle_in_transaction_session_timeout = '1ms'",
         "set session_replication_role = replica",
         "set standard_conforming_strings = on; set client_encoding = 'LATIN1'",
