@@ -44,6 +44,15 @@ _OWNED: Final[Mapping[str, str]] = {
 """What the engine sets or relies on, and what is said to who asks for it."""
 
 
+_DURATION: Final = re.compile(
+    r"(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(?P<unit>[a-z]*)", re.ASCII
+)
+_SECONDS: Final[Mapping[str, float]] = {
+    "us": 0.000001, "ms": 0.001, "": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0,
+}  # fmt: skip
+"""Units of time of PostgreSQL's; a timeout without one is in milliseconds (manual, 20.1.1)."""
+
+
 class ParameterRefusedError(ValueError):
     """A name or value that may not be set; its text is a sentence for people."""
 
@@ -75,3 +84,14 @@ def check_parameter(name: str, value: str) -> str:
             "that cannot be shown"
         )
     return key
+
+
+def seconds_of(value: str) -> float | None:
+    """A timeout's value, such as ``2s``, ``500ms`` or ``0``, in seconds.
+
+    None for what the server may understand and we do not.
+    """
+    match = _DURATION.fullmatch(value.strip())
+    if match is None or match["unit"] not in _SECONDS:
+        return None
+    return float(match["number"]) * _SECONDS[match["unit"]]

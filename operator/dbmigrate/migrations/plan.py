@@ -53,10 +53,28 @@ class Plan:
 
     @cached_property
     def late(self) -> tuple[MigrationFile, ...]:
-        """Steps that run out of order: they are older than what is applied already."""
-        if self.from_version is None or self.direction is Direction.ROLLBACK:
+        """Steps that run out of order: behind newer ones, of this plan or applied already."""
+        if self.direction is Direction.ROLLBACK:
             return ()
-        return tuple(step for step in self.steps if step.version < self.from_version)
+        found: list[MigrationFile] = []
+        highest = self.from_version
+        for step in self.steps:
+            if highest is not None and step.version < highest:
+                found.append(step)
+            else:
+                highest = step.version
+        return tuple(found)
+
+    def beginning_with(self, file: MigrationFile, rule: OutOfOrder) -> Plan:
+        """The same steps, with one of them first that was begun already."""
+        late = [step.file for step in self.steps if step.version < file.version]
+        warnings = tuple(
+            f"{each} runs out of order: after {file.version}, which was begun already"
+            for each in late
+            if rule is OutOfOrder.WARN
+        )
+        steps = (file, *(step for step in self.steps if step is not file))
+        return replace(self, steps=steps, warnings=(*self.warnings, *warnings))
 
     @cached_property
     def report(self) -> PlanReport:

@@ -158,7 +158,7 @@ def result_of(
             history_total=len(state.applied),
             last_failure=state.last_failure,
             ahead=report_of(ahead_of(source, state.applied)) if source else (),
-            unfinished=state.unfinished,
+            unfinished=context.unfinished or state.unfinished,
             repeatables_due=_due(source, state) if source else (),
         )
     if error is not None:

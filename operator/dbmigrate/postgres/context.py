@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dbmigrate.api.report.amendment import Amendment
 from dbmigrate.api.report.events import EventName
-from dbmigrate.api.report.history import MigrationRecord
+from dbmigrate.api.report.history import MigrationRecord, UnfinishedFile
 from dbmigrate.api.report.integrity import IntegrityReport
 from dbmigrate.api.report.kept import KeptData, RestoredData
 from dbmigrate.errors import UsageError
@@ -44,6 +44,8 @@ class Context:
     applied: tuple[AppliedMigration, ...] | None = None
     """What the history said when it was last read; None when it may say another thing now."""
     plan: Plan | None = None
+    unfinished: UnfinishedFile | None = None
+    """A file that is applied in part, with where it goes on: asked for by what only looks."""
     done: list[MigrationRecord] = field(default_factory=list)
     kept: list[KeptData] = field(default_factory=list)
     restored: list[RestoredData] = field(default_factory=list)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from dbmigrate.api.report.history import UnfinishedFile
 from dbmigrate.api.report.plan import Direction
-from dbmigrate.api.rules import ForeignHistory
+from dbmigrate.api.rules import ForeignHistory, OutOfOrder
 from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.applied import AppliedMigration, newest
+from dbmigrate.migrations.files import MigrationFile
 from dbmigrate.migrations.plan import (
     Plan,
     plan_forward,
@@ -44,7 +45,9 @@ def make_plan(
     """
     last_runs = history.read_last_runs(session, found)
     plan = _plan(session, found, source, applied, options, last_runs)
-    _require_continuation(read_unfinished(session, found), plan)
+    unfinished = read_unfinished(session, found)
+    if unfinished is not None:
+        plan = _continuation(unfinished, plan, source, options)
     if not applied and plan.steps and options.rules.foreign_history is ForeignHistory.REFUSE:
         other = foreign_history(session)
         if other:
@@ -71,25 +74,62 @@ def _foreign(other: str) -> RefusedError:
     )
 
 
-def _require_continuation(unfinished: UnfinishedFile | None, plan: Plan) -> None:
-    """Refuse any plan that does not begin with the file that is applied in part."""
-    if unfinished is None:
-        return
-    is_rollback = unfinished.direction is Direction.ROLLBACK
+def _continuation(
+    unfinished: UnfinishedFile, plan: Plan, source: Source, options: RunOptions
+) -> Plan:
+    """The plan, beginning with the file that is applied in part; any other is refused.
+
+    Raises:
+        RefusedError: code UnfinishedMigration.
+    """
     key = (unfinished.direction, unfinished.version or unfinished.file)
-    if plan.files and key == (plan.files[0].direction, plan.files[0].key):
-        return
-    finish = f"`dbmigrate down` to below {unfinished.version}" if is_rollback else "`dbmigrate up`"
-    first = plan.files[0] if plan.files else None
-    if first is not None and first.direction is Direction.FORWARD and not is_rollback:
-        finish += f", with {first.file} out of the source until then, since it would come before"
-    raise RefusedError(
+    at = next((at for at, each in enumerate(plan.files) if (each.direction, each.key) == key), None)
+    if at == 0:
+        return plan
+    file = plan.files[at] if at is not None else None
+    rule = options.rules.out_of_order
+    if isinstance(file, MigrationFile) and not file.is_rollback and rule is not OutOfOrder.REFUSE:
+        return plan.beginning_with(file, rule)
+    before = ", ".join(each.file for each in plan.files[:at]) if at else ""
+    message = (
         f"{unfinished.file} runs by statement, was begun by {unfinished.applied_by} and is not "
-        f"finished: {unfinished.statements_done} of its statements are done",
-        code="UnfinishedMigration",
-        hint=f"finish it first by {finish}; or put the database in order by hand and say "
-        "`dbmigrate resolve abandon`",
+        f"finished: {unfinished.statements_done} of its statements are done"
     )
+    if before:
+        message += f"; and {before} would come before it"
+    raise RefusedError(
+        message,
+        code="UnfinishedMigration",
+        hint=f"{_how_to_finish(unfinished, source, before)}; or put the database in order by hand "
+        "and say `dbmigrate resolve abandon`",
+    )
+
+
+def _how_to_finish(unfinished: UnfinishedFile, source: Source, before: str) -> str:
+    """What to do first.
+
+    Args:
+        unfinished: the file that is applied in part.
+        source: the files.
+        before: which of them keep it from being the first, if any do.
+    """
+    file, version = unfinished.file, unfinished.version
+    if unfinished.direction is Direction.ROLLBACK:
+        return f"finish it first by `dbmigrate down` to below {version}"
+    if before and not version:
+        return f"finish it first by `dbmigrate up`, with {before} out of the source until then"
+    if before:
+        return (
+            f"finish it first by `dbmigrate up`, with {before} out of the source until then; or "
+            f"give that a version above {version}; or, if it depends on nothing newer, let it run "
+            "behind by --out-of-order warn"
+        )
+    known = {str(each) for each in source.by_version} | {each.file for each in source.repeatables}
+    if (version or file) not in known:
+        return f"put {file} back into the source, and finish it by `dbmigrate up`"
+    if not version:
+        return f"finish it first by `dbmigrate up`, with {file} as it was when it was begun"
+    return "finish it first by `dbmigrate up`"
 
 
 def _plan(  # noqa: PLR0913, PLR0917 -- all that a plan is made from

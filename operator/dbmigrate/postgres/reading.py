@@ -5,18 +5,23 @@ They take no advisory lock, and wait for the history's tables no longer than --l
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbmigrate.api.report.plan import Direction
-from dbmigrate.errors import RefusedError
+from dbmigrate.errors import RefusedError, SourceError
 from dbmigrate.migrations.ahead import ahead_of, describe, way_back
 from dbmigrate.migrations.applied import newest, pending, verify_checksums
 from dbmigrate.migrations.repeatables import due
 from dbmigrate.postgres import bookkeeping, history, linting
+from dbmigrate.postgres.executing.ledger import Ledger, read_unfinished
 from dbmigrate.postgres.planning import foreign_history, make_plan
 from dbmigrate.postgres.server.parameters import require_parameters
 
 if TYPE_CHECKING:
+    from dbmigrate.migrations.files import SourceFile
     from dbmigrate.postgres.context import Context
     from dbmigrate.postgres.server.session import Session
 
@@ -40,6 +45,9 @@ def status(context: Context) -> None:
     if not applied and (other := foreign_history(session)):
         context.progress.warning(f"another tool has migrated this database: {other}")
     if context.source is not None:
+        source = context.source
+        with contextlib.suppress(RefusedError, SourceError):  # `up` refuses
+            _find_unfinished(context, (*source.migrations, *source.repeatables))
         waiting = len(pending(context.source, applied, context.options.target))
         context.message += f", {waiting} pending" if waiting else ", nothing is pending"
         ahead = ahead_of(context.source, applied)
@@ -53,6 +61,55 @@ def status(context: Context) -> None:
             context.progress.warning(edited.message)
 
 
+def _find_unfinished(context: Context, files: Iterable[SourceFile]) -> None:
+    """Find out where a file goes on that is applied in part.
+
+    Raises:
+        SourceError: it cannot be split into statements.
+        RefusedError: it was changed where it has been run (LedgerDiffers).
+    """
+    session, found = context.session, context.found
+    unfinished = read_unfinished(session, found) if session and found else None
+    if session is None or found is None or unfinished is None:
+        return
+    from dbmigrate.postgres.executing.continuing import (  # noqa: PLC0415 -- for such files alone
+        next_statement,
+        require_fit,
+    )
+    from dbmigrate.postgres.executing.prerequisites import Script  # noqa: PLC0415
+
+    key = (unfinished.direction, unfinished.version or unfinished.file)
+    file = next((each for each in files if (each.direction, each.key) == key), None)
+    if file is None:
+        return
+    statements = Script(file).statements
+    entries = Ledger(session, found, file, "").read()
+    require_fit(file, statements, entries)
+    following = next_statement(statements, entries)
+    if following is not None:
+        unfinished = replace(unfinished, next_statement=following.number, next_line=following.line)
+    context.unfinished = unfinished
+
+
+def _tell_unfinished(context: Context, files: Iterable[SourceFile]) -> None:
+    """Say that a file is applied in part, and where it goes on; raises as `_find_unfinished`."""
+    _find_unfinished(context, files)
+    part = context.unfinished
+    if part is None:
+        return
+    told = f"{part.file} is not finished: {part.statements_done} of its statements are done, "
+    if part.statement_in_doubt:
+        told += (
+            f"statement {part.statement_in_doubt} is in doubt (line {part.next_line}): the run "
+            "first looks whether it has taken effect"
+        )
+    elif part.next_statement:
+        told += f"and the run goes on with statement {part.next_statement} (line {part.next_line})"
+    else:
+        told += "and its row in the history alone is missing"
+    context.progress.warning(told)
+
+
 def plan(context: Context) -> None:
     """What would run, with its hash.
 
@@ -63,6 +120,7 @@ def plan(context: Context) -> None:
     session, found = _begin(context)
     context.plan = make_plan(session, found, context.read_applied(), source, context.options)
     context.tell_plan()
+    _tell_unfinished(context, context.plan.files)
     if context.plan.direction is Direction.FORWARD:
         linting.lint(context, context.plan.files)
     linting.require_clean(context)
@@ -89,6 +147,7 @@ def validate(context: Context) -> None:
     context.plan = make_plan(session, found, context.read_applied(), source, context.options)
     for warning in context.plan.warnings:
         context.progress.warning(warning)
+    _tell_unfinished(context, context.plan.files)
     rollbacks = [
         source.rollbacks[step.version]
         for step in context.plan.steps

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbmigrate.migrations.parameters import ParameterRefusedError, check_parameter
+from dbmigrate.migrations.parameters import ParameterRefusedError, check_parameter, seconds_of
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,12 @@ def test_a_value_that_cannot_be_one_is_refused(value):
     """Control characters and endless texts."""
     with pytest.raises(ParameterRefusedError, match="value of work_mem"):
         check_parameter("work_mem", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("0", 0.0), ("1500", 1.5), ("2s", 2.0), ("250 ms", 0.25), ("1.5min", 90.0), ("soon", None)],
+)
+def test_a_timeout_is_understood_as_the_server_does(value, seconds):
+    """Without a unit it is in milliseconds; what is not understood is the server's to judge."""
+    assert seconds_of(value) == seconds

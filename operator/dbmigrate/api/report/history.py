@@ -69,3 +69,8 @@ class UnfinishedFile:
     statement: str = ""
     """The beginning of that statement."""
     applied_by: str = ""
+    next_statement: int = 0
+    """Number of the statement at which the next run goes on; 0 when that was not asked for, or when
+    all of them are done and the history's row alone is missing."""
+    next_line: int = 0
+    """Its line."""

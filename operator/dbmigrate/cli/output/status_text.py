@@ -71,7 +71,8 @@ def _unfinished(file: UnfinishedFile) -> str:
         doubt = f"; statement {file.statement_in_doubt} is in doubt: {file.statement}"
         what = "looks whether it has taken effect"
     else:
-        doubt, what = "", "goes on with it"
+        where = f" at line {file.next_line}" if file.next_line else ""
+        doubt, what = "", f"goes on with it{where}"
     again = "down" if file.direction is Direction.ROLLBACK else "up"
     return f"UNFINISHED {file.file}: {done} done{doubt}; `dbmigrate {again}` {what}"
 

@@ -83,3 +83,21 @@ def advice_for(error: ServerError) -> str:
         if found:
             return case.advice.format_map({"name": "", **found.groupdict()})
     return _BY_STATE.get(error.sqlstate, "")
+
+
+def advice_for_lock(sqlstate: str, lock_timeout: str) -> str:
+    """What to do when a file did not get a lock that has a lock timeout of its own.
+
+    Args:
+        sqlstate: the server's.
+        lock_timeout: as the file's header has it.
+
+    Returns:
+        Empty for other states than 55P03.
+    """
+    if sqlstate != "55P03":
+        return ""
+    return (
+        "somebody uses the table: run again at a quieter time, or raise lock_timeout in the file's "
+        f"header, where it is {lock_timeout}"
+    )

@@ -9,6 +9,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import psycopg
@@ -17,7 +18,9 @@ from dbmigrate.api.report.events import Notice
 from dbmigrate.errors import DbmigrateError, MigrationFailedError, StoppedError
 from dbmigrate.migrations.directives import TransactionMode
 from dbmigrate.migrations.files import MigrationFile, SourceFile
+from dbmigrate.migrations.parameters import seconds_of
 from dbmigrate.postgres import bookkeeping, history
+from dbmigrate.postgres.executing.advice import advice_for_lock
 from dbmigrate.postgres.executing.committing import CommitInDoubtError, Committed
 from dbmigrate.postgres.executing.execution import Execution, Watch
 from dbmigrate.postgres.executing.failures import (
@@ -181,13 +184,14 @@ class Applying:
                 )
                 return settle(self.context, self.found, unanswered)
             except DbmigrateError as error:
-                pause = self.retry.pause(
+                script = runner.current.script
+                pause = self._patience(script).pause(
                     error,
                     tries=tries,
                     elapsed=time.monotonic() - began,
                     chance=random.random(),  # noqa: S311 -- no secret
                 )
-                self._explain(error)
+                self._explain(error, script)
                 if isinstance(error, RollbackRefusedError) or (
                     isinstance(error, NothingRanError) and tries == 1
                 ):
@@ -198,18 +202,24 @@ class Applying:
                     self._record_failure(runner.current, error)
                     raise
                 self._pause(error, tries, pause)
+                self.context.progress.tried_again()
+
+    def _patience(self, script: Script) -> RetryPolicy:
+        """The run's, with the lock timeout that the file's header asks for."""
+        told = script.directives.settings.get("lock_timeout")
+        seconds = None if told is None else seconds_of(told)
+        return self.retry if seconds is None else replace(self.retry, lock_timeout=seconds)
 
     def _begin(self, script: Script, number: int) -> None:
         """A file begins, for those who watch."""
         progress, file = self.context.progress, script.file
         statements = len(script.statements)
-        progress.file_started(file, self.session.pid, number, self._of, statements)
+        patience = self._patience(script).lock_timeout
+        progress.file_started(file, self.session.pid, number, self._of, statements, patience)
         self._notices[file.file] = progress.notices
 
     def _runner(self, unit: Sequence[Script], number: int) -> _Runner:
         """What runs a unit, by its mode."""
-        # An attempt before this one was undone, and what was said meanwhile is no more.
-        self._notices[unit[0].file.file].clear()
         if self.context.options.transaction == ALL:
             kinds = (Execution, *(Following for _ in unit[1:]))
             parts = [self._execution(each, kind) for each, kind in zip(unit, kinds, strict=True)]
@@ -306,7 +316,8 @@ class Applying:
         return script.mode.value
 
     def _watch(self) -> Watch:
-        return Watch(self.context.progress.statement, self.context.progress.ending)
+        progress = self.context.progress
+        return Watch(progress.statement, progress.ending, progress.committed)
 
     def _table(self) -> str:
         return self.found.table(bookkeeping.HISTORY).as_string(self.session.connection)
@@ -323,11 +334,13 @@ class Applying:
         )
         self.context.interruption.sleep(seconds)
 
-    def _explain(self, error: DbmigrateError) -> None:
+    def _explain(self, error: DbmigrateError, script: Script) -> None:
         """Say who was in the way of a lock that was not to be had."""
         self.context.progress.idle()
         if not isinstance(error, MigrationFailedError) or error.sqlstate not in LOCK_STATES:
             return
+        if told := script.directives.settings.get("lock_timeout"):
+            error.hint = advice_for_lock(error.sqlstate, told) or error.hint
         seen = self.context.progress.blockers_seen
         if not seen and self.session.is_alive:
             # Too quick to be seen, or at the history's row, where nobody looks.

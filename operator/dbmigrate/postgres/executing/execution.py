@@ -70,6 +70,8 @@ class Watch:
     """A statement was reached; called for each, so it must be quick."""
     on_end: Callable[[], None]
     """All statements are done; the history's row is written."""
+    on_commit: Callable[[], None]
+    """A part of the file is committed, and stays whatever becomes of the rest."""
 
 
 class _Part:

@@ -36,6 +36,7 @@ from dbmigrate.postgres.executing.clearing import (
     settings_of,
 )
 from dbmigrate.postgres.executing.committing import LOCK, Committed, commit
+from dbmigrate.postgres.executing.continuing import require_fit
 from dbmigrate.postgres.executing.execution import Watch
 from dbmigrate.postgres.executing.failures import (
     CONNECTION_LOST,
@@ -45,7 +46,6 @@ from dbmigrate.postgres.executing.failures import (
     UNVERIFIED,
     UNVERIFIED_KEEPS,
     cut_off,
-    ledger_differs,
     ledger_taken,
     lock_lost,
     partly_committed,
@@ -172,6 +172,7 @@ class Stepwise:
             self._outside(statement, target_of(statement), waits=_CONCURRENTLY in words)
         else:
             self._in_transaction(statement)
+        self.watch.on_commit()
 
     def _renew(self, statement: Statement) -> None:
         if again := renewed(self.session, statement, self.settings):
@@ -184,18 +185,8 @@ class Stepwise:
         entries = self.ledger.read()
         if not entries:
             return set()
-        self._require_fit(entries)
+        require_fit(self.file, self.script.statements, entries)
         return {number for number, entry in entries.items() if self._is_done(entry)}
-
-    def _require_fit(self, entries: Mapping[int, Entry]) -> None:
-        """What was run of the file must still be what stands there."""
-        left = {number: entry for number, entry in entries.items() if not entry.is_again}
-        for statement in self.script.statements:
-            entry = left.pop(statement.number, None)
-            if entry is not None and entry.checksum != checksum_of(statement):
-                raise ledger_differs(self.file, statement.number, statement)
-        if left:
-            raise ledger_differs(self.file, min(left), None)
 
     def _is_done(self, entry: Entry) -> bool:
         """Whether a statement of an earlier run is done; one that is in doubt is looked at."""

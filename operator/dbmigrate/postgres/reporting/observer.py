@@ -80,13 +80,17 @@ class Observer:
         self._connect = connect
         self._task = task
         self._tell = tell
-        half = lock_timeout / 2 if lock_timeout else _LONGEST_INTERVAL
-        self._interval = max(_SHORTEST_INTERVAL, min(half, _LONGEST_INTERVAL))
-        self._first = min(_FIRST_LOOK, self._interval)
+        self.expect(lock_timeout)
         self._session: Session | None = None
         self._try_at = 0.0
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def expect(self, lock_timeout: float) -> None:
+        """From now on the session waits for a lock for so many seconds."""
+        half = lock_timeout / 2 if lock_timeout else _LONGEST_INTERVAL
+        self._interval = max(_SHORTEST_INTERVAL, min(half, _LONGEST_INTERVAL))
+        self._first = min(_FIRST_LOOK, self._interval)
 
     def start(self) -> None:
         """Begin to look, if not begun already."""

@@ -77,19 +77,36 @@ class Progress:
         self._notices = 0
         self.notices: list[Notice] = []
         """What the server has said while the file ran, the first of it."""
+        self._committed = 0
         self._is_quiet = False
 
-    def file_started(
-        self, file: SourceFile, pid: int, number: int, of: int, statements: int
+    def file_started(  # noqa: PLR0913, PLR0917 -- what is told of a file
+        self,
+        file: SourceFile,
+        pid: int,
+        number: int,
+        of: int,
+        statements: int,
+        lock_timeout: float,
     ) -> None:
-        """A file begins; `pid` is the server process that runs it."""
+        """A file begins.
+
+        Args:
+            file: it.
+            pid: the server process that runs it.
+            number: which of the run's files it is, from 1.
+            of: how many these are.
+            statements: how many it has.
+            lock_timeout: seconds that it waits for a lock; 0 is without end.
+        """
+        self._observer.expect(lock_timeout)
         with self._mutex:
             self._file, self._pid, self._of = file, pid, statements
             self._task, self.blockers_seen = None, ()
             self._told = time.monotonic()
             self._runs.forget()
             self._waits.forget()
-            self._notices = 0
+            self._notices = self._committed = 0
             self.notices = []
             self._emit(
                 EventName.MIGRATION_STARTED,
@@ -116,6 +133,14 @@ class Progress:
         if self.tell_all or now - self._told >= _TELL_STATEMENT_EVERY:
             with self._mutex:
                 self._tell_statement(statement, Seen(0.0))
+
+    def committed(self) -> None:
+        """What has run of the file is committed, and what the server said of it holds."""
+        self._committed = len(self.notices)
+
+    def tried_again(self) -> None:
+        """What was not committed was undone, and what was said meanwhile is no more."""
+        del self.notices[self._committed :]
 
     def ending(self) -> None:
         """All statements of the file are done; its row in the history is written."""
