@@ -20,7 +20,7 @@ LIMIT: Final = 90.0
 """Seconds after which a runner is taken to be stuck; no fault lasts for two."""
 _COMMIT: Final = {Way.REQUEST: b"\0commit\0", Way.ANSWER: b"COMMIT\0"}
 _OPTIONS: Final = (
-    "--output", "json", "--wait-lock", "20s", "--connect-timeout", "2s", "--lock-timeout", "300ms",
+    "--output", "json", "--wait-lock", "20s", "--connect-timeout", "10s", "--lock-timeout", "300ms",
 )  # fmt: skip
 _LOOK_AFTER: Final = (0.005, 0.06)
 """Seconds between two looks at the database, at least and at most."""

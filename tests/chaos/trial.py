@@ -22,7 +22,7 @@ from tests.chaos.sources import FORWARD, ROLLBACK, File, make_source
 from tests.chaos.stage import Stage
 from tests.postgres.servers import Server
 
-_GONE_WITHIN: Final = 8.0
+_GONE_WITHIN: Final = 12.0
 """Seconds in which the server process of a dead runner must notice it."""
 _SHARE_KEEPING: Final = 0.6
 _SHARE_TOGETHER: Final = 0.3
