@@ -28,7 +28,7 @@ def second(database):
 def test_transaction_control_is_refused_with_its_line(second, statement):
     """A file is one transaction as a whole."""
     result = second(f"create table a ();\n\n{statement};\n")
-    assert (result.outcome, result.exit_code) == (Outcome.BLOCKED, 3)
+    assert (result.outcome, result.exit_code) == (Outcome.BLOCKED, 2)
     assert (result.failure.code, result.failure.line) == ("TransactionControl", 3)
     assert not result.failure.touched
 

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.migrations.amend import Amend
 
 
 @pytest.fixture
@@ -165,3 +166,32 @@ def test_too_many_connections(database, role, limit):
     assert (result.failure.code, result.exit_code) == ("TooManyConnections", 5)
     assert result.failure.transient
     assert "max_connections or the limit of the role" in result.failure.hint
+
+
+@pytest.mark.one_version
+@pytest.mark.parametrize(
+    ("command", "table"),
+    [
+        ("status", "schema_migrations"),
+        ("status", "migration_statements"),
+        ("status", "migration_settings"),
+        ("up", "schema_migrations"),
+        ("up", "migration_statements"),
+        ("up", "migration_locks"),
+        ("resolve", "migration_statements"),
+    ],
+)
+def test_a_right_that_is_missing_on_any_table_is_one_error(database, role, table, command):
+    """Whichever of them it is, and whoever looks first: refused, and nothing was touched."""
+    database.write("v1.0.0_a.sql", "create table a ();")
+    assert database.run("up").failure is None
+    database.connection.execute(
+        f"grant select, insert, update, delete on all tables in schema public to {role};"
+        f"revoke all on {table} from {role}"
+    )
+    settings = database.server.params(database.name) | {"user": role}
+    amend = Amend(decision="abandon") if command == "resolve" else None
+    result = database.run(command, settings=settings, amend=amend)
+    failure = result.failure
+    assert (failure.code, failure.touched, result.exit_code) == ("BookkeepingDenied", False, 3)
+    assert "select, insert, update and delete" in failure.hint

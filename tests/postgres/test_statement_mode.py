@@ -279,7 +279,7 @@ def test_what_does_not_go_together_is_refused_before_anything_runs(database, sql
     database.write("v1.0.0_good.sql", "create table good ();")
     database.write("v1.1.0_bad.sql", sql)
     result = database.run()
-    assert result.outcome is Outcome.BLOCKED
+    assert (result.outcome, result.exit_code) == (Outcome.BLOCKED, 2)
     assert (result.failure.code, result.failure.line) == (code, line)
     assert not database.has("good")
 

@@ -122,3 +122,38 @@ def test_an_unfinished_repeatable_file_is_to_be_as_it_was(database):
     failure = database.run().failure
     assert failure.code == "UnfinishedMigration"
     assert "as it was when it was begun" in failure.hint
+
+
+@pytest.mark.parametrize("deallocate", ["deallocate p", "deallocate prepare p", "select"])
+def test_what_nobody_executes_any_more_need_not_be_prepared_again(database, deallocate):
+    """A statement that is done has dropped its table."""
+    text = (
+        "create table old (a int);\nprepare p as insert into old values (1);\nexecute p;\n"
+        "drop table old;\n{};\nvacuum {};"
+    )
+    database.write("v1.0.0_t.sql", text.format(deallocate, "nothing"))
+    assert database.run().failure.line == 6
+    database.write("v1.0.0_t.sql", text.format(deallocate, "pg_class"))
+    result = database.run()
+    assert result.failure is None, result.failure
+
+
+def test_what_is_executed_and_cannot_be_prepared_again_is_told(database):
+    """At the EXECUTE, with what to do."""
+    text = (
+        "create table t (a int);\ncreate table old (a int);\n"
+        "prepare p as select count(*) from old;\ndrop table old;\nvacuum {};\nexecute p;"
+    )
+    database.write("v1.0.0_t.sql", text.format("nothing"))
+    assert database.run().failure.line == 5
+    database.write("v1.0.0_t.sql", text.format("t"))
+    failure = database.run().failure
+    assert (failure.line, failure.sqlstate) == (6, "42P01")
+    assert "in place of its EXECUTE" in failure.hint
+
+
+def test_what_can_never_be_prepared_fails_where_it_stands(database):
+    """In the first run, and when no statement behind it was done."""
+    database.write("v1.0.0_t.sql", "create table t ();\nprepare p as select from no;\nvacuum t;")
+    assert database.run().failure.line == 2
+    assert database.run().failure.line == 2

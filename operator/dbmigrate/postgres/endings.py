@@ -41,17 +41,30 @@ def lost(settings: ConnectionSettings, reason: str) -> UnreachableError:
     )
 
 
-def refused(session: Session | None, schema: str, error: psycopg.Error) -> DbmigrateError:
+def refused(
+    session: Session | None, schema: str, error: psycopg.Error, *, touched: bool
+) -> DbmigrateError:
     """What the server refused us outside of any file: a right, a timeout, a damaged table.
 
     Args:
         session: the run's, if there is one: it is asked who holds the history's tables.
         schema: the history's.
         error: what the server said.
+        touched: a statement of a migration was sent before.
     """
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return _history_locked(session, schema, text)
+    if isinstance(error, psycopg.errors.InsufficientPrivilege) and any(
+        name in text
+        for name in bookkeeping.TABLES  # in every language of the server's
+    ):
+        denied = bookkeeping.denied_tables(schema, text)
+        if not touched:
+            return denied
+        return MigrationFailedError(
+            denied.message, code=denied.error_code, hint=denied.hint, sqlstate=error.sqlstate or ""
+        )
     said = ServerError(error.sqlstate or "", error.diag.message_primary or text)
     return MigrationFailedError(
         f"the server refused a statement of dbmigrate's own: {text}",

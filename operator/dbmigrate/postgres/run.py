@@ -78,7 +78,9 @@ def run(
         error = (
             endings.lost(settings, str(caught))
             if is_lost
-            else endings.refused(context.session, options.history_schema, caught)
+            else endings.refused(
+                context.session, options.history_schema, caught, touched=context.touched
+            )
         )
     try:
         state = observe(context, error)

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from dbmigrate import __version__
-from dbmigrate.errors import MigrationFailedError, RefusedError
+from dbmigrate.errors import DbmigrateError, MigrationFailedError, RefusedError
 from dbmigrate.migrations.amend import Amend, Recorded
 from dbmigrate.migrations.applied import AppliedMigration
 from dbmigrate.postgres import bookkeeping, history, lock
@@ -83,7 +83,7 @@ class Amending:
         except psycopg.DatabaseError as error:
             if connection.closed:
                 raise
-            raise _refused(error) from None
+            raise _refused(error, found.schema) from None
         lock.remove_row(session, found)
 
     def require_finished(self) -> None:
@@ -182,9 +182,11 @@ def rollback_columns(rollback: MigrationFile | None) -> tuple[str | None, str | 
     return rollback.file, rollback.data.decode(), rollback.checksum
 
 
-def _refused(error: psycopg.DatabaseError) -> MigrationFailedError:
+def _refused(error: psycopg.DatabaseError, schema: str) -> DbmigrateError:
     sqlstate = error.sqlstate or ""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return bookkeeping.denied_tables(schema, text)
     hint = "look at the rights and locks on the history's tables"
     if sqlstate == _UNIQUE:
         hint = "somebody writes to the history without the advisory lock: find out who"

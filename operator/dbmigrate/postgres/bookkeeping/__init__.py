@@ -7,7 +7,14 @@ refused. What the tables say is read and written by `dbmigrate.postgres.history`
 
 from dbmigrate.postgres.bookkeeping.environment import check_environment, remember_environment
 from dbmigrate.postgres.bookkeeping.steps import VERSION
-from dbmigrate.postgres.bookkeeping.tables import HISTORY, REPAIRS, TABLES, Bookkeeping, look
+from dbmigrate.postgres.bookkeeping.tables import (
+    HISTORY,
+    REPAIRS,
+    TABLES,
+    Bookkeeping,
+    denied_tables,
+    look,
+)
 from dbmigrate.postgres.bookkeeping.upgrade import bring_up_to_date
 
 __all__ = [
@@ -18,6 +25,7 @@ __all__ = [
     "Bookkeeping",
     "bring_up_to_date",
     "check_environment",
+    "denied_tables",
     "look",
     "remember_environment",
 ]

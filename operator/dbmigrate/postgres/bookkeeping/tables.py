@@ -33,6 +33,10 @@ _OTHER_TOOLS: Final = {
 }
 
 
+DENIED: Final = "BookkeepingDenied"
+"""The code of every error about a right that is missing on the tables or their schema."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bookkeeping:
     """What is known of the database before its history is read."""
@@ -122,12 +126,7 @@ def _settings(session: Session, found: Bookkeeping, tables: dict[str, list[str]]
     try:
         return dict(session.compose(query))
     except psycopg.errors.InsufficientPrivilege as error:
-        raise RefusedError(
-            f"no right to the history in the schema {found.schema}: {str(error).splitlines()[0]}",
-            code="BookkeepingDenied",
-            hint="connect as the role that migrates; a role that only looks needs usage of the "
-            "schema, and select on the bookkeeping tables in it",
-        ) from None
+        raise denied_tables(found.schema, str(error)) from None
 
 
 def _require_ours(schema: str, tables: dict[str, list[str]], settings: dict[str, Any]) -> int:
@@ -158,7 +157,18 @@ def denied(schema: str, reason: str) -> RefusedError:
     """The role that migrates lacks a right in the history's schema; the reason is the server's."""
     return RefusedError(
         f"no right to the history in the schema {schema}: {reason.splitlines()[0]}",
-        code="BookkeepingDenied",
+        code=DENIED,
         hint=f"grant usage, create on schema {schema} to the role that migrates, "
         "or give another schema by --history-schema",
+    )
+
+
+def denied_tables(schema: str, reason: str) -> RefusedError:
+    """The role lacks a right on one of the tables; the reason is the server's."""
+    return RefusedError(
+        f"no right to the history in the schema {schema}: {reason.splitlines()[0]}",
+        code=DENIED,
+        hint="connect as the role that migrates, which needs select, insert, update and delete on "
+        "the bookkeeping tables; a role that only looks needs usage of the schema, and select on "
+        "them",
     )

@@ -16,7 +16,7 @@ from psycopg import sql
 from dbmigrate import __version__
 from dbmigrate.errors import RefusedError
 from dbmigrate.postgres.bookkeeping.steps import STEPS, VERSION
-from dbmigrate.postgres.bookkeeping.tables import TABLES, Bookkeeping, denied
+from dbmigrate.postgres.bookkeeping.tables import DENIED, TABLES, Bookkeeping, denied
 from dbmigrate.postgres.server.session import Session
 
 
@@ -74,7 +74,7 @@ def _not_owner(session: Session, found: Bookkeeping, reason: str) -> RefusedErro
     return RefusedError(
         f"the history in the schema {found.schema} is of an older release, and the role {user} "
         f"may not bring it up to date: {reason.splitlines()[0]}",
-        code="BookkeepingDenied",
+        code=DENIED,
         hint=f"run `dbmigrate up` once as the owner, {owner}; or make {user} a member: "
         f"grant {owner} to {user}; it also needs create on the schema {found.schema}",
     )

@@ -149,6 +149,23 @@ def ledger_differs(file: SourceFile, number: int, statement: Statement | None) -
     )
 
 
+def not_prepared_again(
+    file: SourceFile, statement: Statement, name: str, error: MigrationFailedError
+) -> MigrationFailedError:
+    """EXECUTE of what an earlier run had prepared, and this one could not prepare again."""
+    return MigrationFailedError(
+        f"{file.file}: statement {statement.number} executes {name}, which was prepared by the run "
+        f"that was cut off, and cannot be prepared again: {error.server_message}",
+        hint="a statement between the two has changed what it names: write the statement itself in "
+        "place of its EXECUTE, and run again, which goes on here",
+        location=place(file, statement),
+        version=file.version_text,
+        statement=statement.number,
+        sqlstate=error.sqlstate,
+        server_message=error.server_message,
+    )
+
+
 def unfinished_alone(file: SourceFile) -> NothingRanError:
     """A file that was begun by statement cannot be finished as part of one transaction."""
     return NothingRanError(

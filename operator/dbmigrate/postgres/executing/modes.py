@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from dbmigrate.errors import RefusedError
+from dbmigrate.errors import SourceError
 from dbmigrate.migrations.directives import Directives, TransactionMode
 from dbmigrate.migrations.files import SourceFile, VerifyFile
 from dbmigrate.migrations.sql.session_state import holds_for_its_transaction, makes_temporary
@@ -56,7 +56,7 @@ class ModeFinder:
             return TransactionMode.STATEMENT
         return TransactionMode.FILE
 
-    def problems(self, within: str = "") -> Iterator[RefusedError]:
+    def problems(self, within: str = "") -> Iterator[SourceError]:
         """What does not go together, each with its place.
 
         Args:
@@ -106,7 +106,7 @@ class ModeFinder:
             return
         yield from self._lost(mode)
 
-    def _lost(self, mode: TransactionMode) -> Iterator[RefusedError]:
+    def _lost(self, mode: TransactionMode) -> Iterator[SourceError]:
         """What a file that is no transaction would lose between its statements."""
         for statement in self._temporary:
             yield self._refused(
@@ -127,14 +127,14 @@ class ModeFinder:
                 "`-- dbmigrate: transaction=own`",
             )
 
-    def _not_within(self, mode: TransactionMode, within: str) -> RefusedError:
+    def _not_within(self, mode: TransactionMode, within: str) -> SourceError:
         if self._outside:
             statement, words = self._outside[0]
             where, why = place(self.file, statement), f"{words} cannot run inside a transaction"
         else:
             where = place(self.file, None)
             why = f"its header asks for transaction={mode.value}"
-        return RefusedError(
+        return SourceError(
             f"{where}: {why}, and {within}",
             code="NotInTransaction",
             hint="leave it out: what is asked there is undone in any case"
@@ -144,6 +144,6 @@ class ModeFinder:
             location=where,
         )
 
-    def _refused(self, statement: Statement, what: str, code: str, hint: str) -> RefusedError:
+    def _refused(self, statement: Statement, what: str, code: str, hint: str) -> SourceError:
         where = place(self.file, statement)
-        return RefusedError(f"{where}: {what}", code=code, hint=hint, location=where)
+        return SourceError(f"{where}: {what}", code=code, hint=hint, location=where)

@@ -89,9 +89,10 @@ def check_scripts(session: Session, scripts: Sequence[Script], *, together: bool
         together: they are to be one transaction.
 
     Raises:
-        RefusedError: what does not go with how its file runs; see `ModeFinder.problems`.
         SourceError: a file cannot be split into statements, its header is not valid
-            (InvalidDirective), or the server's grammar does not accept a statement (SyntaxError).
+            (InvalidDirective), a statement does not go with how its file runs (see
+            `ModeFinder.problems`), or the server's grammar does not accept it (SyntaxError).
+        RefusedError: a file was changed meanwhile (SourceChanged).
     """
     _check_headers(session, scripts)
     every = list(_with_verifies(scripts))

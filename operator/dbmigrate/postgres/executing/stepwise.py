@@ -12,6 +12,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final, Self
 
 import psycopg
@@ -20,6 +21,7 @@ from psycopg.sql import Composed
 
 from dbmigrate.errors import MigrationFailedError, RefusedError
 from dbmigrate.migrations.sql.session_state import is_session_only
+from dbmigrate.migrations.sql.tokens import tokens
 from dbmigrate.migrations.statements import Statement, StatementKind, classify
 from dbmigrate.postgres import lock
 from dbmigrate.postgres.executing import doubt
@@ -48,6 +50,7 @@ from dbmigrate.postgres.executing.failures import (
     cut_off,
     ledger_taken,
     lock_lost,
+    not_prepared_again,
     partly_committed,
     statement_failed,
     statement_in_doubt,
@@ -117,6 +120,10 @@ class Stepwise:
         self.asking = asking
         self.began = time.monotonic()
         self.identity = ""
+        self._last_done = 0
+        """Number of the last statement that an earlier run has done."""
+        self._unprepared: dict[str, MigrationFailedError] = {}
+        """Why what was prepared once could not be prepared again, by name."""
 
     @property
     def _advice(self) -> str:
@@ -147,6 +154,7 @@ class Stepwise:
         """
         try:
             done = self._taken_up()
+            self._last_done = max(done, default=0)
             self._prepare()
             for statement in self.script.statements:
                 self.watch.on_statement(statement)
@@ -161,18 +169,43 @@ class Stepwise:
     def _one(self, statement: Statement, done: Container[int]) -> None:
         """The next statement, which may have been run already."""
         if is_session_only(statement):
-            # DISCARD ALL drops the session's lock: nobody else may come in between.
-            self._ask(statement, (Request(statement.text), _HOLD), theirs=(0,))
-            self._renew(statement)
+            self._say(statement)
             return
         if statement.number in done:
             return
+        self._require_prepared(statement)
         kind, words = classify(statement)
         if kind is StatementKind.OUTSIDE_TRANSACTION:
             self._outside(statement, target_of(statement), waits=_CONCURRENTLY in words)
         else:
             self._in_transaction(statement)
         self.watch.on_commit()
+
+    def _say(self, statement: Statement) -> None:
+        """What changes the session alone: said again by each run."""
+        verb, *names = islice(tokens(statement.text), 3)
+        if verb == "deallocate" and names and names[-1] in self._unprepared:
+            del self._unprepared[names[-1]]
+            return
+        try:
+            # DISCARD ALL drops the session's lock: nobody else may come in between.
+            self._ask(statement, (Request(statement.text), _HOLD), theirs=(0,))
+        except MigrationFailedError as error:
+            # What it names may be gone by a statement that was done behind it. That matters
+            # only to an EXECUTE which is still to come.
+            is_resumed = verb == "prepare" and statement.number < self._last_done
+            if not is_resumed or not error.sqlstate or self.session.in_transaction:
+                raise
+            self._unprepared[names[0]] = error
+        self._renew(statement)
+
+    def _require_prepared(self, statement: Statement) -> None:
+        """Refuse an EXECUTE of what could not be prepared again."""
+        if not self._unprepared:
+            return
+        for word, name in pairwise(tokens(statement.text)):
+            if word == "execute" and (error := self._unprepared.get(name)):
+                raise not_prepared_again(self.file, statement, name, error)
 
     def _renew(self, statement: Statement) -> None:
         if again := renewed(self.session, statement, self.settings):
