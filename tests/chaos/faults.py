@@ -143,11 +143,15 @@ def _draw(random: Random, scale: Scale) -> Fault:
         if action in _BY_TIME_ALONE
         else _instant(random, scale, at_commit=_AT_COMMIT.get(action, 0.4))
     )
+    how = random.choice((*Cut, Cut.LATE, Cut.LATE))
+    if action is Action.CUT and instant.commit and random.random() < 0.25:
+        # COMMIT itself comes late: perhaps when somebody looks already whether it has come.
+        instant, how = Instant(way=Way.REQUEST, commit=instant.commit), Cut.LATE
     longest = 0.4 if random.random() < 0.9 else 1.5
     return Fault(
         action,
         instant,
-        how=random.choice((*Cut, Cut.LATE, Cut.LATE)),
+        how=how,
         seconds=random.uniform(0.02, longest),
         count=random.choice((1, 1, 1, 2, 4)),
     )
