@@ -93,9 +93,10 @@ def test_a_standby_alone_is_refused(pair):
     result = pair.database.run("up", settings=params)
     assert (result.failure.code, result.exit_code) == ("StandbyServer", 5)
     assert "postgresql://db-1,db-2/" in result.failure.hint
-    assert pair.database.run("status", settings=params).failure is None
-    (warning,) = pair.database.reporter.of(EventName.WARNING)
-    assert "is a standby" in warning["message"]
+    for command in ("status", "kept"):
+        assert pair.database.run(command, settings=params).failure is None
+        (warning,) = pair.database.reporter.of(EventName.WARNING)
+        assert "is a standby" in warning["message"]
 
 
 def test_of_two_hosts_the_primary_is_migrated(pair):

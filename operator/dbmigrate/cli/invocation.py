@@ -15,7 +15,7 @@ from dbmigrate.cli.linting import NO_LIMIT, LintOptions, lint_policy
 from dbmigrate.cli.options.merged import common_of
 from dbmigrate.cli.settings.resolving import resolve
 from dbmigrate.cli.stopping import StopFile
-from dbmigrate.errors import RefusedError
+from dbmigrate.errors import RefusedError, UsageError
 from dbmigrate.migrations.folder import read_source
 from dbmigrate.postgres.rollback.options import ALL_KEPT, KEEP, KeepOptions, KeptRequest
 from dbmigrate.redaction import by_position
@@ -158,6 +158,13 @@ def _checks(request: Request, common: Common) -> tuple[IntegrityCheck, ...]:
     path = request.checks
     if path is None and request.default_checks:
         path = common.source[0] / "checks.yaml"
+        if not path.exists():
+            raise UsageError(
+                f"there are no checks: {path} does not exist",
+                code="NoChecks",
+                hint="write them there, under the key integrityChecks, or name another file by "
+                "--checks FILE; docs/integrity-checks.md tells what a check is",
+            )
     if path is None:
         return ()
     from dbmigrate.migrations.checks import load_checks  # noqa: PLC0415 -- pydantic and YAML

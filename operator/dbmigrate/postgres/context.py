@@ -124,6 +124,14 @@ class Context:
         self.applied = history.read_applied(self.session, self.found)
         return self.applied
 
+    def warn_of_standby(self) -> None:
+        """Say that a standby answers, if it does."""
+        if self.found is not None and self.found.is_recovering:
+            self.progress.warning(
+                f"{self.settings.place} is a standby: what the primary committed last may be "
+                "missing"
+            )
+
     def tell_plan(self) -> None:
         """Tell the plan, and what should be known before it runs."""
         if self.plan is not None:

@@ -142,7 +142,7 @@ def _plan(  # noqa: PLR0913, PLR0917 -- all that a plan is made from
 ) -> Plan:
     target = options.target
     if target is None:
-        if options.command in ("down", "to"):
+        if options.command == "down":
             raise UsageError(f"`{options.command}` needs a version", code="NoTarget")
         return plan_forward(source, applied, None, options.rules, last_runs)
     if options.command == "up":

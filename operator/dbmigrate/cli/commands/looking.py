@@ -12,7 +12,7 @@ from dbmigrate.cli.invocation import Request, execute
 from dbmigrate.cli.linting import LintOptions, lint_options
 from dbmigrate.cli.linting import lint as run_lint
 from dbmigrate.cli.options.common import common_options
-from dbmigrate.cli.options.parameters import FILE, Duration, VersionType
+from dbmigrate.cli.options.parameters import FILE, Duration, VersionType, or_latest
 from dbmigrate.cli.options.sections import LOOK, SectionedCommand, option
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def status(ctx: click.Context, /, **_common: Any) -> int:
 @click.command(cls=SectionedCommand, section=LOOK)
 @option(
     "--target",
-    type=VersionType(zero=True),
-    metavar="VERSION",
+    type=VersionType(zero=True, latest=True),
+    callback=or_latest,
+    metavar="VERSION|latest",
     help="Plan the way to this version, forward or back.  [default: the newest]",
 )
 @lint_options

@@ -12,7 +12,7 @@ from dbmigrate.cli.invocation import Request, execute
 from dbmigrate.cli.linting import lint_options
 from dbmigrate.cli.options.common import common_options
 from dbmigrate.cli.options.keeping import keep_of, keep_options
-from dbmigrate.cli.options.parameters import FILE, VersionType
+from dbmigrate.cli.options.parameters import FILE, VersionType, or_latest
 from dbmigrate.cli.options.sections import CHANGE, SectionedCommand, option
 from dbmigrate.cli.options.target import stop_after
 
@@ -96,7 +96,7 @@ def down(
 
 
 @click.command(cls=SectionedCommand, section=CHANGE)
-@click.argument("version", type=VersionType(zero=True))
+@click.argument("version", type=VersionType(zero=True, latest=True), callback=or_latest)
 @_expect_plan
 @_checks
 @lint_options
@@ -106,12 +106,14 @@ def down(
 def to(
     ctx: click.Context,
     /,
-    version: Version,
+    version: Version | None,
     expect_plan: str | None,
     checks: Path | None,
     **_common: Any,
 ) -> int:
     """Bring the database to VERSION, forward or back, whichever leads there.
+
+    `latest` is the newest version of the source.
 
     \b
     Example:

@@ -103,21 +103,31 @@ class Age(click.ParamType[timedelta]):
         return timedelta(hours=int(match["number"]) * _HOURS[match["unit"]])
 
 
-class VersionType(click.ParamType[Version]):
-    """A migration's version; where `zero` is given, ``0`` is the empty database."""
+LATEST = "latest"
+"""In place of a version that is a target: the newest of the source, as in the resource."""
+
+
+class VersionType(click.ParamType[Any]):
+    """A migration's version; where `zero` is given, ``0`` is the empty database.
+
+    Where `latest` is given, that word stays as it is, for `or_latest`.
+    """
 
     name = "version"
 
-    def __init__(self, *, zero: bool = False) -> None:
+    def __init__(self, *, zero: bool = False, latest: bool = False) -> None:
         self._zero = zero
+        self._latest = latest
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Version:
+    ) -> Version | str:
         """A `Version` from ``1.4.0``, ``v1.4.0`` or, where it may be, ``0``."""
         if isinstance(value, Version):
             return value
         text = str(value)
+        if self._latest and text == LATEST:
+            return LATEST
         if self._zero and text == "0":
             return Version(0, 0, 0)
         try:
@@ -127,6 +137,13 @@ class VersionType(click.ParamType[Version]):
         if version == Version(0, 0, 0) and not self._zero:
             raise UsageError("0.0.0 is no migration's version", code="UnknownVersion")
         return version
+
+
+def or_latest(
+    _ctx: click.Context, _param: click.Parameter, value: Version | str | None
+) -> Version | None:
+    """A callback: the target, None for the newest."""
+    return value if isinstance(value, Version) else None
 
 
 class _Path(click.Path):

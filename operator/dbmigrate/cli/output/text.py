@@ -185,7 +185,10 @@ class TextOutput:
             done = len(result.applied)
             before = f"{counted(done, 'file')} done before that; " if done else ""
             current = result.current_version or "none"
-            self._err.line(f"{before}current version {current}, {result.pending} pending")
+            left = f"{result.pending} pending"
+            if result.plan is not None and result.plan.direction is Direction.ROLLBACK:
+                left = f"{len(result.plan.steps) - done} still to roll back"
+            self._err.line(f"{before}current version {current}, {left}")
 
 
 def _how_far(data: Mapping[str, Any]) -> str:

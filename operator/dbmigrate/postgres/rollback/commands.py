@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def _list(context: Context) -> None:
     session = context.connect()
     context.found = bookkeeping.look(session, context.options.history_schema)
+    context.warn_of_standby()
     context.kept += kept.listed(session, context.found)
     size = sum(each.size for each in context.kept)
     context.message = (
