@@ -114,7 +114,8 @@ def test_a_file_that_drops_the_lock_does_not_let_another_run_in(database):
 
 def test_a_lock_that_another_run_took_ends_the_run(database):
     """What no file may cause happened: the next file is undone and nothing more is run."""
-    database.write("v1.0.0_a.sql", "create table a ();")
+    # By statement, so that the next file is not yet on its way when it begins.
+    database.write("v1.0.0_a.sql", "-- dbmigrate: transaction=statement\ncreate table a ();")
     database.write("v1.1.0_b.sql", "create table b ();")
 
     def steal(event, data):

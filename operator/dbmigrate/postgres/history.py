@@ -193,6 +193,21 @@ def is_newest(session: Session, found: Bookkeeping, file: SourceFile) -> bool:
     return session.compose(query) == [(file.key, file.direction.value)]
 
 
+def is_from(session: Session, found: Bookkeeping, file: SourceFile, transaction: str) -> bool:
+    """Whether the newest row that says a file has run was written by that transaction.
+
+    A row keeps the lower half of its transaction's number (PostgreSQL manual, section 5.6), and
+    a standby that took over has the rows as they were.
+    """
+    query = sql.SQL("""
+        select xmin::text::bigint = %s::numeric %% 4294967296 from {}
+        where coalesce(version, filename) = %s and migration_type = %s and status <> 'failed'
+        order by id desc limit 1
+    """).format(found.table(HISTORY))
+    rows = session.compose(query, [transaction, file.key, file.direction.value])
+    return rows == [(True,)]
+
+
 def newest_generation(session: Session, found: Bookkeeping, uid: str) -> int | None:
     """The highest generation of a resource for which something was run here."""
     if not found.exists:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from dbmigrate.api.report.plan import Direction
 from dbmigrate.postgres import bookkeeping, linting, lock
-from dbmigrate.postgres.executing.applying import ALL, Applying
+from dbmigrate.postgres.executing.applying import Applying
 from dbmigrate.postgres.executing.prerequisites import check_scripts, scripts_of
+from dbmigrate.postgres.executing.runners import ALL
 from dbmigrate.postgres.planning import make_plan, require_generation
 from dbmigrate.postgres.proof import not_shown, require_shown
 from dbmigrate.postgres.rollback.untried import require_triable
@@ -49,7 +50,7 @@ def migrate(context: Context) -> None:
     found = context.found = bookkeeping.bring_up_to_date(session, found)
     lock.write_row(session, found, _applied_by(context, found), context.options.command)
     bookkeeping.remember_environment(session, found, context.options.environment)
-    Applying(context, source, plan, found).run(scripts)
+    Applying(context, source, plan, found, scripts).run()
     _verify(context)
     if context.session is not None:
         lock.remove_row(context.session, found)

@@ -1,6 +1,6 @@
-"""The files of one run: each by what its mode asks for, tried again, told of, recorded.
+"""The files of one run: each unit of them tried again, told of, recorded, in order.
 
-What is committed together is a unit: one file, or with ``--transaction all`` every file.
+How a unit runs is its runner's matter (`runners`).
 """
 
 from __future__ import annotations
@@ -8,67 +8,39 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import psycopg
 
-from dbmigrate.api.report.events import Notice
 from dbmigrate.errors import DbmigrateError, MigrationFailedError, StoppedError
-from dbmigrate.migrations.directives import TransactionMode
-from dbmigrate.migrations.files import MigrationFile, SourceFile
+from dbmigrate.migrations.files import SourceFile
 from dbmigrate.migrations.parameters import seconds_of
 from dbmigrate.postgres import bookkeeping, history
 from dbmigrate.postgres.executing.advice import advice_for_lock
 from dbmigrate.postgres.executing.committing import CommitInDoubtError, Committed
-from dbmigrate.postgres.executing.execution import Execution, Watch
+from dbmigrate.postgres.executing.execution import Follower
 from dbmigrate.postgres.executing.failures import (
     LOCK_STATES,
     NothingRanError,
     overtaken,
     unfinished_alone,
 )
-from dbmigrate.postgres.executing.ledger import Ledger, read_unfinished
-from dbmigrate.postgres.executing.own_transactions import OwnTransactions
 from dbmigrate.postgres.executing.prerequisites import Script
 from dbmigrate.postgres.executing.retrying import RetryPolicy
+from dbmigrate.postgres.executing.runners import Part, Runner, Runners
 from dbmigrate.postgres.executing.settling import Unanswered, settle
-from dbmigrate.postgres.executing.stepwise import Stepwise
-from dbmigrate.postgres.executing.together import Following, Together
-from dbmigrate.postgres.executing.verifying import verify
 from dbmigrate.postgres.reporting import blockers
 from dbmigrate.postgres.rollback.options import RollbackRefusedError
-from dbmigrate.postgres.server.session import SYNC, Batch, ConnectionLostError, Request, Session
-from dbmigrate.postgres.server.settings import milliseconds
+from dbmigrate.postgres.server.interruption import Interrupted
+from dbmigrate.postgres.server.session import SYNC, Batch, ConnectionLostError, Request
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
     from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.context import Context
-    from dbmigrate.postgres.rollback.trial import Trial
-
-ALL = "all"
-"""The value of ``transaction_mode`` in the history when all files were one transaction."""
-
-
-class _Part(Protocol):
-    """What runs one file."""
-
-    script: Script
-
-    @property
-    def milliseconds(self) -> int: ...
-
-
-class _Runner(Protocol):
-    """What runs a unit."""
-
-    def run(self) -> tuple[Committed, ...]: ...
-
-    @property
-    def current(self) -> _Part: ...
 
 
 class Applying:
@@ -80,10 +52,11 @@ class Applying:
         source: Source,
         plan: Plan,
         found: Bookkeeping,
+        scripts: Sequence[Script],
     ) -> None:
         self.context = context
-        self.source = source
         self.found = found
+        self.scripts = scripts
         options = context.options
         run = history.Run(
             applied_by=options.applied_by or found.session_user,
@@ -94,55 +67,65 @@ class Applying:
             resource_uid=options.resource_uid,
             resource_generation=options.resource_generation,
         )
-        self.writer = history.Writer(self.session, found, run)
-        self.settings = dict(options.settings)
-        if options.statement_timeout:
-            self.settings["statement_timeout"] = milliseconds(options.statement_timeout)
+        if context.session is None:
+            raise ConnectionLostError("there is no session")
+        self.writer = history.Writer(context.session, found, run)
+        self.runners = Runners(context, source, found, self.writer)
         self.retry = RetryPolicy(
             options.lock_timeout, options.lock_retries, options.lock_retry_timeout
         )
-        self.verifies = plan.verifies
-        self.unfinished = read_unfinished(self.session, found)
-        self.last_runs = history.read_last_runs(self.session, found)
-        self._notices: dict[str, list[Notice]] = {}
-        self._trials: dict[str, Trial] = {}
+        self.last_runs = history.read_last_runs(context.session, found)
         self._was_away = False
-        self._of = 0
+        self._ahead: Runner | None = None
+        """The next unit's runner, when it was sent together with the end of the one before."""
 
-    @property
-    def session(self) -> Session:
-        """The run's session, which may have been made anew."""
-        if self.context.session is None:
-            raise ConnectionLostError("there is no session")
-        return self.context.session
-
-    def run(self, scripts: Sequence[Script]) -> None:
+    def run(self) -> None:
         """Run all files.
 
         Raises:
             DbmigrateError: the first failure; what was committed before stays.
             Interrupted: a signal came.
         """
-        self._of = len(scripts)
-        is_together = self.context.options.transaction == ALL and bool(scripts)
-        if is_together and self._is_begun(scripts[0].file):
-            raise unfinished_alone(scripts[0].file)
-        units = [tuple(scripts)] if is_together else [(script,) for script in scripts]
-        number = 1
-        for unit in units:
-            self.context.interruption.check()
-            self._stop_if_asked(self._of - number + 1)
-            committed = self._run_unit(unit, number)
-            for script, each in zip(unit, committed, strict=True):
-                record = self.writer.record(script.file, each.milliseconds, each.applied_at)
-                self.context.done.append(record)
-                self.context.progress.file_completed(record, number, self._of)
-                self._tell_kept(script)
-                number += 1
-            self._require_undisturbed(unit[-1].file)
+        scripts = self.scripts
+        if not scripts:
+            return
+        if self.runners.is_together:
+            if self.runners.is_begun(scripts[0].file):
+                raise unfinished_alone(scripts[0].file)
+            self._require_wanted(1)
+            self._begin(0)
+            committed = self._run_unit(0, scripts)
+            for number, (script, each) in enumerate(zip(scripts, committed, strict=True), start=1):
+                self._committed(number, script, each)
+            self._require_undisturbed(scripts[-1].file)
+            return
+        for index, script in enumerate(scripts):
+            if self._ahead is None:
+                self._require_wanted(index + 1)
+                self._begin(index)
+            (committed_,) = self._run_unit(index, (script,))
+            if self._ahead is None:
+                self._committed(index + 1, script, committed_)
+            self._require_undisturbed(script.file)
 
-    def _tell_kept(self, script: Script) -> None:
-        trial = self._trials.get(script.file.file)
+    def _require_wanted(self, number: int) -> None:
+        """Raise if the run is to end before that file."""
+        self.context.interruption.check()
+        reason = self.context.options.stop_reason()
+        if reason is not None:
+            left = len(self.scripts) - number + 1
+            files = "file" if left == 1 else "files"
+            raise StoppedError(
+                f"stopped as asked, with {left} {files} left: {reason}",
+                hint="run again to go on",
+            )
+
+    def _committed(self, number: int, script: Script, committed: Committed) -> None:
+        """A file is in: it belongs to the result, and is told."""
+        record = self.writer.record(script.file, committed.milliseconds, committed.applied_at)
+        self.context.done.append(record)
+        self.context.progress.file_completed(record, number, len(self.scripts))
+        trial = self.runners.trials.get(script.file.file)
         for each in trial.kept if trial else ():
             self.context.kept.append(each)
             self.context.progress.kept(each)
@@ -150,39 +133,22 @@ class Applying:
     def _require_undisturbed(self, file: SourceFile) -> None:
         """The lock was free while nobody was connected: a plan of before then may be done."""
         was_away, self._was_away = self._was_away, False
-        if was_away and not history.is_newest(self.session, self.found, file):
+        if was_away and not history.is_newest(self.runners.session, self.found, file):
             raise overtaken(file)
 
-    def _stop_if_asked(self, left: int) -> None:
-        reason = self.context.options.stop_reason()
-        if reason is not None:
-            files = "file" if left == 1 else "files"
-            raise StoppedError(
-                f"stopped as asked, with {left} {files} left: {reason}",
-                hint="run again to go on",
-            )
-
-    def _run_unit(self, unit: Sequence[Script], number: int) -> tuple[Committed, ...]:
+    def _run_unit(self, first: int, unit: Sequence[Script]) -> tuple[Committed, ...]:
         """Run a unit; try it again while it does not get a table's lock."""
         began = time.monotonic()
         tries = 0
-        self._begin(unit[0], number)
         while True:
             tries += 1
-            runner = self._runner(unit, number)
+            runner = self._runner(first, unit)
             was_touched, self.context.touched = self.context.touched, True
             self.context.applied = None
             try:
                 return runner.run()
             except CommitInDoubtError as error:
-                took = [*(0 for _ in unit[1:]), runner.current.milliseconds]
-                files = list(zip((script.file for script in unit), took, strict=True))
-                self._was_away = True
-                last = self.last_runs.get(unit[-1].file.file)
-                unanswered = Unanswered(
-                    files, self.writer.run.applied_by, str(error), last.id if last else 0
-                )
-                return settle(self.context, self.found, unanswered)
+                return self._settle(unit, runner, str(error))
             except DbmigrateError as error:
                 script = runner.current.script
                 pause = self._patience(script).pause(
@@ -203,6 +169,8 @@ class Applying:
                     raise
                 self._pause(error, tries, pause)
                 self.context.progress.tried_again()
+                if self.runners.is_together:
+                    self._begin(first)  # what is said from here on is the first file's again
 
     def _patience(self, script: Script) -> RetryPolicy:
         """The run's, with the lock timeout that the file's header asks for."""
@@ -210,120 +178,61 @@ class Applying:
         seconds = None if told is None else seconds_of(told)
         return self.retry if seconds is None else replace(self.retry, lock_timeout=seconds)
 
-    def _begin(self, script: Script, number: int) -> None:
+    def _settle(self, unit: Sequence[Script], runner: Runner, reason: str) -> tuple[Committed, ...]:
+        took = [*(0 for _ in unit[1:]), runner.current.milliseconds]
+        files = list(zip((script.file for script in unit), took, strict=True))
+        self._was_away = True
+        last = self.last_runs.get(unit[-1].file.file)
+        unanswered = Unanswered(
+            files,
+            self.writer.run.applied_by,
+            reason,
+            runner.transaction,
+            last.id if last else 0,
+        )
+        return settle(self.context, self.found, unanswered)
+
+    def _begin(self, index: int) -> None:
         """A file begins, for those who watch."""
-        progress, file = self.context.progress, script.file
-        statements = len(script.statements)
-        patience = self._patience(script).lock_timeout
-        progress.file_started(file, self.session.pid, number, self._of, statements, patience)
-        self._notices[file.file] = progress.notices
-
-    def _runner(self, unit: Sequence[Script], number: int) -> _Runner:
-        """What runs a unit, by its mode."""
-        if self.context.options.transaction == ALL:
-            kinds = (Execution, *(Following for _ in unit[1:]))
-            parts = [self._execution(each, kind) for each, kind in zip(unit, kinds, strict=True)]
-
-            def begun(index: int) -> None:
-                if index:
-                    self._begin(unit[index], number + index)
-
-            return Together(parts, begun)
-        (script,) = unit
-        if script.mode is TransactionMode.FILE and not self._is_begun(script.file):
-            return self._execution(script, Execution)
-        ledger = Ledger(self.session, self.found, script.file, self.writer.run.applied_by)
-        kind = OwnTransactions if script.mode is TransactionMode.OWN else Stepwise
-        return kind(
-            self.session,
-            script,
-            ledger,
-            self._writing(script),
-            self._watch(),
-            self._table(),
-            self._settings(script),
-            self._asking(script),
+        progress, script = self.context.progress, self.scripts[index]
+        progress.file_started(
+            script.file,
+            self.runners.session.pid,
+            index + 1,
+            len(self.scripts),
+            len(script.statements),
+            self._patience(script).lock_timeout,
         )
+        self.runners.notices[script.file.file] = progress.notices
 
-    def _asking(self, script: Script) -> Callable[[], None] | None:
-        """What asks whether a file has done what it should; None when nothing is asked."""
-        if not script.verifies:
+    def _runner(self, first: int, unit: Sequence[Script]) -> Runner:
+        """What runs a unit; its first attempt may have begun already."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return ahead
+        if self.runners.is_together:
+            return self.runners.of_all(unit, lambda index: self._begin(index) if index else None)
+        return self.runners.of(unit[0], lambda: self._follower(first))
+
+    def _follower(self, index: int) -> Follower | None:
+        """The next file, if it may begin together with the end of the one at that index."""
+        if index + 1 == len(self.scripts):
             return None
-        watch, settings = self._watch(), self.settings
-        return lambda: verify(self.session, script.verifies, watch, settings)
-
-    def _trial(self, script: Script) -> Trial | None:
-        """What a rollback is run by, so that the data that it loses are kept."""
-        options = self.context.options.keep
-        file = script.file
-        if not isinstance(file, MigrationFile) or not file.is_rollback or not options.enabled:
+        following = self.scripts[index + 1]
+        execution = self.runners.following(following, lambda: self._follower(index + 1))
+        if execution is None:
             return None
-        from dbmigrate.postgres.rollback.trial import Trial  # noqa: PLC0415 -- for rollbacks alone
+        try:
+            self._require_wanted(index + 2)
+        except (StoppedError, Interrupted):
+            return None  # and asked again when this one is committed
 
-        quiet = self.context.progress.quiet
-        trial = Trial(self.session, self.found, file, options, quiet)
-        self._trials[file.file] = trial
-        return trial
+        def begin(committed: Committed) -> None:
+            self._ahead = execution
+            self._committed(index + 1, self.scripts[index], committed)
+            self._begin(index + 1)
 
-    def _is_begun(self, file: SourceFile) -> bool:
-        """Whether an earlier run has begun the file by statement.
-
-        Then it is finished so, even if it would run as one transaction by now: what was run
-        of it must not run again.
-        """
-        begun = self.unfinished
-        return begun is not None and (begun.direction, begun.version or begun.file) == (
-            file.direction,
-            file.key,
-        )
-
-    def _execution(self, script: Script, kind: type[Execution]) -> Execution:
-        trial = self._trial(script)
-        return kind(
-            self.session,
-            script,
-            self._writing(script),
-            self._watch(),
-            self._table(),
-            self._settings(script),
-            trial.run if trial else None,
-            self._asking(script),
-        )
-
-    def _writing(self, script: Script) -> history.Write:
-        file = script.file
-        rollback = None
-        if isinstance(file, MigrationFile) and not file.is_rollback:
-            rollback = self.source.rollbacks.get(file.version)
-
-        def write(took: int) -> Request:
-            return self.writer.completed(
-                file,
-                rollback,
-                took,
-                mode=self._mode(script),
-                notices=self._notices.get(file.file, ()),
-            )
-
-        return write
-
-    def _mode(self, script: Script) -> str:
-        is_all = self.context.options.transaction == ALL
-        if is_all:
-            return ALL
-        if script.mode is TransactionMode.FILE and self._is_begun(script.file):
-            return TransactionMode.STATEMENT.value
-        return script.mode.value
-
-    def _watch(self) -> Watch:
-        progress = self.context.progress
-        return Watch(progress.statement, progress.ending, progress.committed)
-
-    def _table(self) -> str:
-        return self.found.table(bookkeeping.HISTORY).as_string(self.session.connection)
-
-    def _settings(self, script: Script) -> dict[str, str]:
-        return {**self.settings, **script.directives.settings}
+        return Follower(execution, begin)
 
     def _pause(self, error: DbmigrateError, tries: int, seconds: float) -> None:
         """Let the traffic behind our lock request through."""
@@ -342,28 +251,30 @@ class Applying:
         if told := script.directives.settings.get("lock_timeout"):
             error.hint = advice_for_lock(error.sqlstate, told) or error.hint
         seen = self.context.progress.blockers_seen
-        if not seen and self.session.is_alive:
+        session = self.runners.session
+        if not seen and session.is_alive:
             # Too quick to be seen, or at the history's row, where nobody looks.
             with contextlib.suppress(ConnectionLostError, psycopg.Error):
-                seen = blockers.on_tables(self.session, self.found.schema, bookkeeping.TABLES)
+                seen = blockers.on_tables(session, self.found.schema, bookkeeping.TABLES)
         blockers.explain(error, seen)
 
-    def _record_failure(self, part: _Part, error: DbmigrateError) -> None:
+    def _record_failure(self, part: Part, error: DbmigrateError) -> None:
         """Write the failure's row in its own transaction; it never hides the failure itself."""
-        if not self.session.is_alive:
+        session = self.runners.session
+        if not session.is_alive:
             return
         request = self.writer.failed(
             part.script.file,
             part.milliseconds,
             error,
-            mode=self._mode(part.script),
+            mode=self.runners.mode_of(part.script),
             notices=self.context.progress.notices,
         )
         requests = (
             Request("reset session authorization"),
             Request("reset role"),
             Request("begin"),
-            self.session.restore,
+            session.restore,
             Request("set local search_path = pg_catalog"),
             request,
             Request("commit"),
@@ -371,11 +282,11 @@ class Applying:
         )
         problem = ""
         try:
-            for reply in self.session.run(requests, Batch(interruptible=False)):
+            for reply in session.run(requests, Batch(interruptible=False)):
                 if reply.error is not None:
                     problem = reply.error.message
             if problem:
-                self.session.query("rollback")
+                session.query("rollback")
         except (ConnectionLostError, psycopg.Error) as lost:
             problem = problem or str(lost)
         if problem:

@@ -40,58 +40,94 @@ class Committed:
     applied_at: str
 
 
-def commit(  # noqa: PLR0913 -- the parts of one message
-    session: Session,
-    file: SourceFile,
-    *,
-    opening: tuple[Request, ...],
-    proof: Request,
-    rows: tuple[Request, ...],
-    closing: tuple[Request, ...] = (),
-    advice: str = UNDONE,
-) -> tuple[str, ...]:
-    """Write the rows and commit; when each file was applied, by its row.
+class Ending:
+    """The message that ends a file's transaction, and what the replies to it mean.
 
     Args:
-        session: outside of a transaction if `opening` begins one, else within the file's.
         file: for messages.
         opening: what comes first.
         proof: divides by zero unless the history is the one that was there at the beginning.
         rows: each writes one row of the history.
         closing: what else belongs to the transaction.
         advice: what is left, and what to do, when the server refuses.
+    """
+
+    def __init__(  # noqa: PLR0913 -- the parts of one message
+        self,
+        file: SourceFile,
+        *,
+        opening: tuple[Request, ...],
+        proof: Request,
+        rows: tuple[Request, ...],
+        closing: tuple[Request, ...] = (),
+        advice: str = UNDONE,
+    ) -> None:
+        self.file = file
+        self.requests: Final = (*opening, proof, *rows, *closing, COMMIT, SYNC)
+        self._proof = len(opening)
+        self._advice = advice
+        self._applied_at = [""] * len(rows)
+        self._error: Reply | None = None
+        self._last = Reply(-1)
+
+    @property
+    def is_committed(self) -> bool:
+        """The server has said so."""
+        return self._error is None and self._last.tag == "COMMIT"
+
+    @property
+    def applied_at(self) -> tuple[str, ...]:
+        """When each file was applied, by its row."""
+        return tuple(self._applied_at)
+
+    def take(self, reply: Reply) -> None:
+        """The next reply to its requests."""
+        if reply.error is not None and self._error is None:
+            self._error = reply
+        row = reply.number - self._proof - 1
+        if reply.rows and 0 <= row < len(self._applied_at):
+            self._applied_at[row] = reply.rows[0][0] or ""
+        self._last = reply
+
+    def require_committed(self, session: Session) -> None:
+        """When no more replies come.
+
+        Raises:
+            CommitInDoubtError: the answer to COMMIT did not come.
+            RefusedError: LockLost, HistoryReplaced, TransactionEnded.
+            MigrationFailedError: the server refused the row or the commit.
+        """
+        failed = self._error
+        error = failed.error if failed else None
+        if not session.is_alive and not self.is_committed:
+            raise CommitInDoubtError(error.message if error else "the connection broke")
+        if failed is not None and error is not None:
+            if error.sqlstate == DIVISION_BY_ZERO and failed.number < self._proof:
+                raise lock_lost(self.file)
+            if error.sqlstate == DIVISION_BY_ZERO and failed.number == self._proof:
+                raise _replaced(self.file)
+            raise statement_failed(self.file, None, error, advice=self._advice)
+        if not self.is_committed:
+            raise transaction_ended(self.file)
+
+
+def commit(session: Session, ending: Ending) -> tuple[str, ...]:
+    """Write the rows and commit; when each file was applied, by its row.
+
+    Args:
+        session: outside of a transaction if the ending begins one, else within the file's.
+        ending: what is sent.
 
     Raises:
-        CommitInDoubtError: the answer did not come.
-        RefusedError: LockLost, HistoryReplaced, TransactionEnded.
-        MigrationFailedError: the server refused the row or the commit.
+        CommitInDoubtError, RefusedError, MigrationFailedError: see `Ending.require_committed`.
     """
-    requests = [*opening, proof, *rows, *closing, COMMIT, SYNC]
-    first = len(opening) + 1
-    errors: list[Reply] = []
-    last = Reply(-1)
-    applied_at = [""] * len(rows)
     try:
-        for reply in session.run(requests, Batch(interruptible=False)):
-            if reply.error is not None:
-                errors.append(reply)
-            if reply.rows and first <= reply.number < first + len(rows):
-                applied_at[reply.number - first] = reply.rows[0][0] or ""
-            last = reply
+        for reply in session.run(ending.requests, Batch(interruptible=False)):
+            ending.take(reply)
     except ConnectionLostError as lost:
         raise CommitInDoubtError(str(lost)) from lost
-    error = errors[0].error if errors else None
-    if not session.is_alive:
-        raise CommitInDoubtError(error.message if error else "the connection broke")
-    if error is not None:
-        if error.sqlstate == DIVISION_BY_ZERO and errors[0].number < len(opening):
-            raise lock_lost(file)
-        if error.sqlstate == DIVISION_BY_ZERO and errors[0].number == len(opening):
-            raise _replaced(file)
-        raise statement_failed(file, None, error, advice=advice)
-    if last.tag != "COMMIT":
-        raise transaction_ended(file)
-    return tuple(applied_at)
+    ending.require_committed(session)
+    return ending.applied_at
 
 
 def _replaced(file: SourceFile) -> RefusedError:

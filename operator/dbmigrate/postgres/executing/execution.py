@@ -1,25 +1,31 @@
 """One file in one transaction, with its history row in it: both or neither.
 
-Two round trips for a file. The first clears the session, begins, takes the lock for the
+Two messages for a file. The first clears the session, begins, takes the lock for the
 transaction and executes every statement; its replies are looked at. Only then the second
 one writes the history row and commits, so that a runner that died has committed nothing.
 What the file did to the session (SET ROLE, search_path, timeouts) is undone at the end
 of the first, before the server waits for us.
+
+The second one and the first one of the next file may go together (`Execution.start_behind`):
+the server goes from one file to the next without waiting for us, and we read the next file
+while the server makes the commit durable.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from itertools import chain
+from typing import Final, Self
 
 from psycopg.pq import TransactionStatus
 
 from dbmigrate.errors import MigrationFailedError, RefusedError
 from dbmigrate.migrations.statements import Statement
 from dbmigrate.postgres import lock
+from dbmigrate.postgres.executing.assignment import Assignment
 from dbmigrate.postgres.executing.clearing import (
     ALL_CHECKED,
     BEGIN,
@@ -30,22 +36,26 @@ from dbmigrate.postgres.executing.clearing import (
     renewed,
     settings_of,
 )
-from dbmigrate.postgres.executing.committing import Committed, commit, transaction_ended
+from dbmigrate.postgres.executing.committing import (
+    CommitInDoubtError,
+    Committed,
+    Ending,
+    commit,
+    transaction_ended,
+)
 from dbmigrate.postgres.executing.failures import (
     DIVISION_BY_ZERO,
     connection_lost,
     lock_lost,
     statement_failed,
 )
+from dbmigrate.postgres.server.interruption import Interrupted
 from dbmigrate.postgres.server.session import (
+    Batch,
     ConnectionLostError,
     Reply,
     Request,
-    Session,
 )
-
-if TYPE_CHECKING:
-    from dbmigrate.postgres.executing.prerequisites import Script
 
 _ENDED: Final = frozenset(
     {"COMMIT", "ROLLBACK", "BEGIN", "START TRANSACTION", "PREPARE TRANSACTION"}
@@ -55,23 +65,16 @@ _IDENTITY: Final = (
     "pg_catalog.concat(pg_catalog.pg_current_xact_id(), ' ', pg_catalog.to_regclass($1)::oid)"
 )
 _BEGIN: Final = f"{lock.TRY_IN_TRANSACTION}, {_IDENTITY}"
+_BEGIN_BEHIND: Final = (
+    f"{_BEGIN}, 1 operator(pg_catalog./) pg_catalog.int4("
+    "pg_catalog.pg_xact_status($2::pg_catalog.xid8) operator(pg_catalog.=) 'committed')"
+)
+"""Divides by zero, too, unless that other transaction is committed."""
 _SAME_TRANSACTION: Final = (
     f"select 1 / pg_catalog.int4({_IDENTITY} = $2), pg_catalog.pg_try_advisory_lock({lock.KEY})"
 )
 """Divides by zero in any other transaction, or beside another history; and has the session's lock
 again, whatever the file dropped: there is no gap, because the transaction still holds it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Who is told how a file goes."""
-
-    on_statement: Callable[[Statement], None]
-    """A statement was reached; called for each, so it must be quick."""
-    on_end: Callable[[], None]
-    """All statements are done; the history's row is written."""
-    on_commit: Callable[[], None]
-    """A part of the file is committed, and stays whatever becomes of the rest."""
 
 
 class _Part:
@@ -98,6 +101,8 @@ class _Part:
         self.is_open = not opening
         """The opening is answered: what waits first is what the server is at."""
         self.is_stopped = False
+        self.is_held = False
+        """Another file's end comes first: nothing is told yet."""
 
     def __iter__(self) -> Iterator[Request]:
         yield from self.opening
@@ -132,49 +137,67 @@ class _Part:
 
     def _tell(self) -> None:
         # The server answers to the opening together with the first statement only.
-        if self.waiting and self.waiting[0] is not None and not self.is_stopped:
+        is_quiet = self.is_stopped or self.is_held
+        if self.waiting and self.waiting[0] is not None and not is_quiet:
             self.on_reached(self.waiting[0])
+
+    def release(self) -> None:
+        """What came before is over."""
+        self.is_held = False
+        self._tell()
 
     def stop(self) -> None:
         """The transaction has failed: read no more of the file."""
         self.is_stopped = True
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What was sent of a file behind the one before it."""
+
+    part: _Part
+    failure: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """The file that is sent together with the end of the one before it."""
+
+    execution: Execution
+    begin: Callable[[Committed], None]
+    """Told when the one before is committed: from here on the server is at this file."""
+
+
 class Execution:
     """Runs one file; made anew for each attempt.
 
     Args:
-        session: holds the advisory lock; outside of a transaction.
-        script: the file.
-        write: makes the history row's statement from the milliseconds that the file took.
-        watch: is told how it goes.
-        history: the history's table, quoted, which must be the same one in the end.
-        settings: run-time parameters for the file, such as its statement_timeout.
+        task: the file, and what belongs to it.
         guard: runs the file's statements in its own way, in the file's transaction.
-        asking: asks in the file's transaction whether it has done what it should.
+        follow: asked when the file is about to be committed: what may begin at once.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 -- all that one file needs
+    def __init__(
         self,
-        session: Session,
-        script: Script,
-        write: Callable[[int], Request],
-        watch: Watch,
-        history: str,
-        settings: Mapping[str, str],
+        task: Assignment,
         guard: Callable[[Callable[[], None]], None] | None = None,
-        asking: Callable[[], None] | None = None,
+        follow: Callable[[], Follower | None] = lambda: None,
     ) -> None:
-        self.session = session
-        self.script = script
-        self.write = write
-        self.watch = watch
-        self.history = history
-        self.settings = settings_of(settings, is_local=True)
+        self.task = task
+        self.session = task.session
+        self.script = task.script
+        self.settings = settings_of(task.settings, is_local=True)
         self.guard = guard
-        self.asking = asking
+        self.follow = follow
         self.began = time.monotonic()
-        self.transaction = ""
+        self.identity = ""
+        """The transaction's number and the history's, as the server told them at the beginning."""
+        self._ahead: _Ahead | None = None
+
+    @property
+    def transaction(self) -> str:
+        """Its number; empty as long as the server has not said it."""
+        return self.identity.partition(" ")[0]
 
     @property
     def current(self) -> Self:
@@ -212,42 +235,102 @@ class Execution:
             except ConnectionLostError:
                 return  # the server undoes it, and the failure that brought us here matters more
 
-    def _begin(self) -> tuple[Request, ...]:
-        """What precedes the file: a clean session, and its transaction."""
-        identify = Request(_BEGIN, (self.history,), keep_rows=True)
+    def _begin(self, _behind: str = "") -> tuple[Request, ...]:
+        """What precedes the file: a clean session, and its transaction.
+
+        Args:
+            _behind: the transaction that must have been committed, if any.
+        """
         # Cleared within the transaction: one message and one commit less for the server.
+        if _behind:
+            identify = Request(_BEGIN_BEHIND, (self.task.history, _behind), keep_rows=True)
+        else:
+            identify = Request(_BEGIN, (self.task.history,), keep_rows=True)
         return (BEGIN, identify, *CLEAR)
 
     def start(self) -> None:
-        """The first round trip; with a guard there are more.
+        """The first message; with a guard there are more. Nothing, if it was sent already.
 
         Raises:
             MigrationFailedError, RefusedError, Interrupted: as `run`, and nothing is undone yet.
         """
-        self.began = time.monotonic()
-        begin = self._begin()
         own = (THEIR_PATH, *self.settings)
-        if self.guard is None:
-            self._file((*begin, *own))
+        if self._ahead is not None:
+            self._go_on(self._ahead)
+        elif self.guard is None:
+            self.began = time.monotonic()
+            self._file((*self._begin(), *own))
         else:
-            self._batch(_Part(iter(()), begin, (), self.watch.on_statement))
+            self.began = time.monotonic()
+            self._batch(_Part(iter(()), self._begin(), (), self.task.watch.on_statement))
             self.guard(lambda: self._file(own))
-        if self.asking is not None and self.session.in_transaction:
-            self.asking()
+        if self.task.asking is not None and self.session.in_transaction:
+            self.task.asking()
         if not self.session.in_transaction:
             raise transaction_ended(self.script.file)
 
+    def start_behind(self, ending: Ending, transaction: str, committed: Callable[[], None]) -> None:
+        """Send another file's end, and this file right behind it; only without a guard.
+
+        What became of this file is for `start` to say.
+
+        Args:
+            ending: the other file's.
+            transaction: the other file's, which must have been committed.
+            committed: called when it has been; what comes then is this file's.
+
+        Raises:
+            CommitInDoubtError, RefusedError, MigrationFailedError: the other file's; nothing
+                of this one was executed, or it was undone.
+        """
+        opening = (*self._begin(transaction), THEIR_PATH, *self.settings)
+        part = self._part(opening, iter(self.script.statements))
+        part.is_held = True
+        first = len(ending.requests)
+        failure: BaseException | None = None
+        try:
+            requests = chain(ending.requests, part)
+            for reply in self.session.run(requests, Batch(shielded=first)):
+                if reply.number < first:
+                    ending.take(reply)
+                    if ending.is_committed:
+                        self.began = time.monotonic()
+                        committed()
+                        part.release()
+                    elif reply.error is not None:
+                        part.stop()
+                elif ending.is_committed:
+                    failure = failure or self._heard(part, reply.number - first, reply)
+        except ConnectionLostError as lost:
+            if not ending.is_committed:
+                raise CommitInDoubtError(str(lost)) from lost
+            failure = failure or connection_lost(self.script.file, part.reached(), str(lost))
+        except (Exception, Interrupted) as error:  # noqa: BLE001 -- `start` raises it
+            failure = failure or error
+        ending.require_committed(self.session)
+        self._ahead = _Ahead(part, failure)
+
+    def _go_on(self, ahead: _Ahead) -> None:
+        if ahead.failure is not None:
+            raise ahead.failure
+        self._rest(ahead.part)
+
     def _file(self, opening: tuple[Request, ...]) -> None:
-        """All statements in one round trip; COPY needs one of its own for each."""
-        closing = (ALL_CHECKED, *RESTORE, self.session.restore)
-        statements = iter(self.script.statements)
-        while True:
-            part = _Part(statements, opening, closing, self.watch.on_statement, self._renewed)
-            self._batch(part)
-            if part.copy is None:
-                return
+        part = self._part(opening, iter(self.script.statements))
+        self._batch(part)
+        self._rest(part)
+
+    def _rest(self, part: _Part) -> None:
+        """What is behind a COPY, each of which needs a message of its own."""
+        while part.copy is not None:
             self._copy(part.copy)
-            opening = ()
+            part = self._part((), part.statements)
+            self._batch(part)
+
+    def _part(self, opening: tuple[Request, ...], statements: Iterator[Statement]) -> _Part:
+        closing = (ALL_CHECKED, *RESTORE, self.session.restore)
+        watch = self.task.watch
+        return _Part(statements, opening, closing, watch.on_statement, self._renewed)
 
     def _renewed(self, statement: Statement) -> tuple[Request, ...]:
         return renewed(self.session, statement, self.settings)
@@ -256,22 +339,29 @@ class Execution:
         failure: MigrationFailedError | RefusedError | None = None
         try:
             for reply in self.session.run(part):
-                if reply.number < len(part.opening):
-                    failure = failure or self._opened(reply)
-                    part.is_open = reply.number == len(part.opening) - 1
-                else:
-                    failure = failure or self._judge(part.answered(), reply)
-                if failure is not None:
-                    part.stop()
+                failure = failure or self._heard(part, reply.number, reply)
         except ConnectionLostError as error:
             reached = part.reached()
             raise failure or connection_lost(self.script.file, reached, str(error)) from error
         if failure is not None:
             raise failure
 
+    def _heard(
+        self, part: _Part, number: int, reply: Reply
+    ) -> MigrationFailedError | RefusedError | None:
+        """The next reply to a part: what is wrong, and then no more is read of the file."""
+        if number < len(part.opening):
+            failure = self._opened(reply)
+            part.is_open = number == len(part.opening) - 1
+        else:
+            failure = self._judge(part.answered(), reply)
+        if failure is not None:
+            part.stop()
+        return failure
+
     def _opened(self, reply: Reply) -> MigrationFailedError | RefusedError | None:
         if reply.rows and len(reply.rows[0]) > 1 and reply.rows[0][0] == "1":
-            self.transaction = reply.rows[0][1] or ""
+            self.identity = reply.rows[0][1] or ""
         if reply.error is None:
             return None
         if reply.error.sqlstate == DIVISION_BY_ZERO:
@@ -288,7 +378,7 @@ class Execution:
         return None
 
     def _copy(self, statement: Statement) -> None:
-        self.watch.on_statement(statement)
+        self.task.watch.on_statement(statement)
         try:
             error = self.session.copy_in(statement.text, statement.copy_data or ())
         except ConnectionLostError as lost:
@@ -299,16 +389,21 @@ class Execution:
     def _commit(self) -> tuple[Committed, ...]:
         """The second round trip, which no signal interrupts."""
         took = self.milliseconds
-        self.watch.on_end()
-        (applied_at,) = commit(
-            self.session,
-            self.script.file,
-            opening=(OUR_PATH,),
-            proof=self.proof(),
-            rows=(self.write(took),),
+        self.task.watch.on_end()
+        ending = Ending(
+            self.script.file, opening=(OUR_PATH,), proof=self.proof(), rows=(self.task.write(took),)
         )
-        return (Committed(took, applied_at),)
+        follower = self.follow()
+        if follower is None:
+            commit(self.session, ending)
+        else:
+            follower.execution.start_behind(
+                ending,
+                self.transaction,
+                lambda: follower.begin(Committed(took, *ending.applied_at)),
+            )
+        return (Committed(took, *ending.applied_at),)
 
     def proof(self) -> Request:
         """Fails in any transaction but the file's own, or beside another history."""
-        return Request(_SAME_TRANSACTION, (self.history, self.transaction))
+        return Request(_SAME_TRANSACTION, (self.task.history, self.identity))

@@ -234,6 +234,18 @@ def overtaken(file: SourceFile) -> MigrationFailedError:
     )
 
 
+def done_by_another(file: SourceFile, reason: str) -> MigrationFailedError:
+    """A file that this run lost is in the history, by another run's transaction."""
+    return MigrationFailedError(
+        f"{file.file}: the connection broke before it was committed ({reason}), and another run "
+        "has applied it since",
+        code="Overtaken",
+        hint="run again: what is left is planned anew",
+        version=file.version_text,
+        transient=True,
+    )
+
+
 def as_json(error: DbmigrateError) -> str:
     """For the history's ``error`` column."""
     failure = failure_of(error, touched=True)

@@ -68,7 +68,7 @@ class OwnTransactions(Stepwise):
             self._ask(statement, (BEGIN, LOCK, *OURS, *entries, COMMIT))
         is_end = words in _ENDS or not self.session.in_transaction
         if is_end:
-            self.watch.on_commit()
+            self.task.watch.on_commit()
         self._block = block if not is_end else [] if self.session.in_transaction else None
         self._is_locked = bool(self._block) and (self._is_locked or bool(opening))
 

@@ -15,7 +15,7 @@ from dbmigrate.errors import DbmigrateError, InterruptedRunError, MigrationFaile
 from dbmigrate.migrations.files import MigrationFile, SourceFile
 from dbmigrate.postgres import bookkeeping, history, lock
 from dbmigrate.postgres.executing.committing import Committed
-from dbmigrate.postgres.executing.failures import connection_lost
+from dbmigrate.postgres.executing.failures import connection_lost, done_by_another
 from dbmigrate.postgres.server.interruption import Interrupted
 from dbmigrate.postgres.server.session import ConnectionLostError, Session
 
@@ -37,6 +37,8 @@ class Unanswered:
     """Who holds the lock, for the row that says so."""
     reason: str
     """How the connection broke."""
+    transaction: str = ""
+    """In which their rows were written, where that is known."""
     last_run: int = 0
     """Of a repeatable file, the history's row before this run; 0 when there is none."""
 
@@ -45,8 +47,8 @@ def settle(context: Context, found: Bookkeeping, unanswered: Unanswered) -> tupl
     """What became of them. The run's session is broken, and replaced.
 
     Raises:
-        MigrationFailedError: they are not in (ConnectionLost), or the server does not come
-            back (CommitInDoubt).
+        MigrationFailedError: they are not in (ConnectionLost), or another run has applied
+            them (Overtaken), or the server does not come back (CommitInDoubt).
         InterruptedRunError: a signal came meanwhile.
     """
     last = unanswered.files[-1][0]
@@ -80,6 +82,8 @@ def _settle(context: Context, found: Bookkeeping, unanswered: Unanswered) -> tup
     now = bookkeeping.look(session, context.options.history_schema)
     if not now.exists or not _is_done(session, now, last, unanswered.last_run):
         raise connection_lost(last, None, reason)
+    if unanswered.transaction and not history.is_from(session, now, last, unanswered.transaction):
+        raise done_by_another(last, reason)
     lock.write_row(session, found, unanswered.applied_by, context.options.command)
     return tuple(
         Committed(milliseconds, history.read_applied_at(session, found, file))

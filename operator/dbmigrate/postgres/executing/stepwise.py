@@ -11,9 +11,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -25,6 +25,7 @@ from dbmigrate.migrations.sql.tokens import tokens
 from dbmigrate.migrations.statements import Statement, StatementKind, classify
 from dbmigrate.postgres import lock
 from dbmigrate.postgres.executing import doubt
+from dbmigrate.postgres.executing.assignment import Assignment
 from dbmigrate.postgres.executing.clearing import (
     ALL_CHECKED,
     CLEAR,
@@ -37,9 +38,8 @@ from dbmigrate.postgres.executing.clearing import (
     renewed,
     settings_of,
 )
-from dbmigrate.postgres.executing.committing import LOCK, Committed, commit
+from dbmigrate.postgres.executing.committing import LOCK, Committed, Ending, commit
 from dbmigrate.postgres.executing.continuing import require_fit
-from dbmigrate.postgres.executing.execution import Watch
 from dbmigrate.postgres.executing.failures import (
     CONNECTION_LOST,
     DIVISION_BY_ZERO,
@@ -63,11 +63,7 @@ from dbmigrate.postgres.server.session import (
     Reply,
     Request,
     ServerError,
-    Session,
 )
-
-if TYPE_CHECKING:
-    from dbmigrate.postgres.executing.prerequisites import Script
 
 BEGIN: Final = Request("begin read write")  # whatever the file has made the default
 _HOLD: Final = Request(
@@ -88,36 +84,17 @@ class Stepwise:
     """Runs one file; made anew for each attempt, and goes on where the ledger says.
 
     Args:
-        session: holds the advisory lock; outside of a transaction.
-        script: the file.
+        task: the file, and what belongs to it.
         ledger: the file's.
-        write: makes the history row's statement from the milliseconds that the file took.
-        watch: is told how it goes.
-        history: the history's table, quoted, which must be the same one in the end.
-        settings: run-time parameters for the file, such as its statement_timeout.
-        asking: asks, in a transaction, whether the file has done what it should.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 -- all that one file needs
-        self,
-        session: Session,
-        script: Script,
-        ledger: Ledger,
-        write: Callable[[int], Request],
-        watch: Watch,
-        history: str,
-        settings: Mapping[str, str],
-        asking: Callable[[], None] | None = None,
-    ) -> None:
-        self.session = session
-        self.script = script
-        self.file = script.file
+    def __init__(self, task: Assignment, ledger: Ledger) -> None:
+        self.task = task
+        self.session = task.session
+        self.script = task.script
+        self.file = task.script.file
         self.ledger = ledger
-        self.write = write
-        self.watch = watch
-        self.history = history
-        self.settings = settings_of(settings, is_local=False)
-        self.asking = asking
+        self.settings = settings_of(task.settings, is_local=False)
         self.began = time.monotonic()
         self.identity = ""
         self._last_done = 0
@@ -129,6 +106,11 @@ class Stepwise:
     def _advice(self) -> str:
         """What became of the statements before the one that failed, and what to do."""
         return KEEPS
+
+    @property
+    def transaction(self) -> str:
+        """The last one's number, which nobody asks for."""
+        return ""
 
     @property
     def current(self) -> Self:
@@ -157,7 +139,7 @@ class Stepwise:
             self._last_done = max(done, default=0)
             self._prepare()
             for statement in self.script.statements:
-                self.watch.on_statement(statement)
+                self.task.watch.on_statement(statement)
                 self._one(statement, done)
             self._leave()
             self._verify()
@@ -179,7 +161,7 @@ class Stepwise:
             self._outside(statement, target_of(statement), waits=_CONCURRENTLY in words)
         else:
             self._in_transaction(statement)
-        self.watch.on_commit()
+        self.task.watch.on_commit()
 
     def _say(self, statement: Statement) -> None:
         """What changes the session alone: said again by each run."""
@@ -351,7 +333,7 @@ class Stepwise:
 
     def _prepare(self) -> None:
         """A clean session, set as the file expects it; between statements it stays so."""
-        identify = Request(_IDENTITY, (self.history,), keep_rows=True)
+        identify = Request(_IDENTITY, (self.task.history,), keep_rows=True)
         replies = self._ask(
             None, (*CLEAR, identify, *RESTORE, self.session.restore, THEIR_PATH, *self.settings)
         )
@@ -363,10 +345,10 @@ class Stepwise:
 
     def _verify(self) -> None:
         """Ask, in a transaction that is undone, whether the file has done what it should."""
-        if self.asking is not None:
+        if self.task.asking is not None:
             self._ask(None, (BEGIN, LOCK))
             try:
-                self.asking()
+                self.task.asking()
             except MigrationFailedError as error:
                 if error.error_code == CONNECTION_LOST:
                     raise cut_off(self.file, None, str(error.__cause__)) from error
@@ -431,14 +413,13 @@ class Stepwise:
 
     def _commit(self) -> tuple[Committed, ...]:
         took = self.milliseconds
-        self.watch.on_end()
-        (applied_at,) = commit(
-            self.session,
+        self.task.watch.on_end()
+        ending = Ending(
             self.file,
             opening=(BEGIN, LOCK, OUR_PATH),
-            proof=Request(_SAME_HISTORY, (self.history, self.identity)),
-            rows=(self.write(took),),
+            proof=Request(_SAME_HISTORY, (self.task.history, self.identity)),
+            rows=(self.task.write(took),),
             closing=(self.ledger.close(),),
             advice=ROW_MISSING,
         )
-        return (Committed(took, applied_at),)
+        return (Committed(took, *commit(self.session, ending)),)

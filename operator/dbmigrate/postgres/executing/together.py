@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from dbmigrate.errors import MigrationFailedError, RefusedError
 from dbmigrate.postgres.executing.clearing import ALL_CHECKED, CLEAR, OUR_PATH
-from dbmigrate.postgres.executing.committing import Committed, commit
+from dbmigrate.postgres.executing.committing import Committed, Ending, commit
 from dbmigrate.postgres.executing.execution import Execution
 from dbmigrate.postgres.server.session import Request
 
@@ -18,7 +18,7 @@ from dbmigrate.postgres.server.session import Request
 class Following(Execution):
     """A file that is not the first in its transaction."""
 
-    def _begin(self) -> tuple[Request, ...]:
+    def _begin(self, _behind: str = "") -> tuple[Request, ...]:
         return CLEAR
 
 
@@ -35,6 +35,11 @@ class Together:
         self.begun = begun
         self.current = files[0]
         """The file that runs, or was the last to run."""
+
+    @property
+    def transaction(self) -> str:
+        """Its number."""
+        return self.files[0].transaction
 
     def run(self) -> tuple[Committed, ...]:
         """Run the files and commit them.
@@ -57,12 +62,11 @@ class Together:
             each.start()
             took.append(each.milliseconds)
         first, last = self.files[0], self.files[-1]
-        last.watch.on_end()
-        applied_at = commit(
-            last.session,
+        last.task.watch.on_end()
+        ending = Ending(
             last.script.file,
             opening=(ALL_CHECKED, OUR_PATH),
             proof=first.proof(),
-            rows=tuple(each.write(ms) for each, ms in zip(self.files, took, strict=True)),
+            rows=tuple(each.task.write(ms) for each, ms in zip(self.files, took, strict=True)),
         )
-        return tuple(map(Committed, took, applied_at))
+        return tuple(map(Committed, took, commit(last.session, ending)))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from dbmigrate.postgres.executing.execution import Execution, Watch
+from dbmigrate.postgres.executing.assignment import Assignment, Watch
+from dbmigrate.postgres.executing.execution import Execution
 from dbmigrate.postgres.server.session import Request, Session
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _SAVEPOINT: Final = Request("savepoint dbmigrate_verify")
 class _Verification(Execution):
     """One file of verification, which is no transaction of its own."""
 
-    def _begin(self) -> tuple[Request, ...]:
+    def _begin(self, _behind: str = "") -> tuple[Request, ...]:
         return (_SAVEPOINT,)
 
     def ask(self) -> None:
@@ -44,4 +45,4 @@ def verify(
 
     for script in scripts:
         own = {**settings, **script.directives.settings}
-        _Verification(session, script, nothing, watch, "", own).ask()
+        _Verification(Assignment(session, script, nothing, watch, "", own)).ask()

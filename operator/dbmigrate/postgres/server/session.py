@@ -137,6 +137,8 @@ class Batch:
     """How a batch is run: what the waiting allows and tells."""
 
     interruptible: bool = True
+    shielded: int = 0
+    """How many of its first requests no signal interrupts: a COMMIT and its SYNC."""
     on_silence: Callable[[int, float], None] | None = None
     """Told the request in flight and for how many seconds the server has been silent."""
 
@@ -240,7 +242,7 @@ class Session:
         """
         batch = batch or Batch()
         pgconn = self.connection.pgconn
-        if batch.interruptible:
+        if batch.interruptible and not batch.shielded:
             self.interruption.check()
         try:
             pgconn.enter_pipeline_mode()
@@ -423,14 +425,23 @@ class _Waiting:
         self.cancelled_first = 0.0
         self.wanted = 0
         self.poll = select.poll()
-        if batch.interruptible:
-            self.poll.register(session.interruption.fileno(), select.POLLIN)
+        self.is_open_to_signals = False
 
     def heard(self) -> None:
         self.silent_since = self.told_at = self.doubted_at = time.monotonic()
 
     def wait(self, pgconn: pq.abc.PGconn, number: int, *, unsent: bool) -> None:
-        """Until the socket has something for us, or some time has passed."""
+        """Until the socket has something for us, or some time has passed.
+
+        Args:
+            pgconn: the session's.
+            number: of the request that the server is at.
+            unsent: something waits to be sent.
+        """
+        if not self.is_open_to_signals:
+            self.is_open_to_signals = self.batch.interruptible and number >= self.batch.shielded
+            if self.is_open_to_signals:
+                self.poll.register(self.session.interruption.fileno(), select.POLLIN)
         wanted = select.POLLIN | (select.POLLOUT if unsent else 0)
         if wanted != self.wanted:
             self.wanted = wanted
