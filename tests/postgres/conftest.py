@@ -154,6 +154,10 @@ class Database:
         finally:
             interruption.close()
 
+    def is_begun(self) -> str | None:
+        """A reason to stop: a file has begun, and is the last one of its run."""
+        return "begun" if self.reporter.of(EventName.MIGRATION_STARTED) else None
+
     def rows(self, query: str, *params: object) -> list[tuple]:
         """A query's rows."""
         return self.connection.execute(query, params or None).fetchall()

@@ -6,7 +6,8 @@ import pytest
 from tests.chaos.relay import Cut, Relay, Trigger, Way
 
 from conftest import until
-from dbmigrate.api.report import EventName, Outcome
+from dbmigrate.api.report.events import EventName
+from dbmigrate.api.report.outcome import Outcome
 from dbmigrate.postgres.server.interruption import Interruption
 
 IS_SLEEPING = """

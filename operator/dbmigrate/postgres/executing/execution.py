@@ -313,6 +313,7 @@ class Execution:
     def _go_on(self, ahead: _Ahead) -> None:
         if ahead.failure is not None:
             raise ahead.failure
+        self.session.interruption.check()  # one that came between the files is obeyed there
         self._rest(ahead.part)
 
     def _file(self, opening: tuple[Request, ...]) -> None:
