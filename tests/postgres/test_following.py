@@ -8,7 +8,16 @@ from tests.chaos.relay import Cut, Relay, Trigger, Way
 from conftest import until
 from dbmigrate.api.report.events import EventName
 from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.errors import RefusedError
+from dbmigrate.migrations.folder import read_source
+from dbmigrate.postgres.executing.assignment import Assignment, Watch
+from dbmigrate.postgres.executing.committing import Ending
+from dbmigrate.postgres.executing.execution import Execution
+from dbmigrate.postgres.executing.prerequisites import Script
+from dbmigrate.postgres.server.connection import connect
 from dbmigrate.postgres.server.interruption import Interruption
+from dbmigrate.postgres.server.session import Request
+from dbmigrate.postgres.server.settings import CATALOG, SessionSettings
 
 IS_SLEEPING = """
     select count(*) = 1 from pg_stat_activity
@@ -92,6 +101,40 @@ def test_a_file_is_told_as_completed_while_the_next_one_runs(database):
     ]
     assert result.failure.version == "1.1.0"
     assert [record.version for record in result.applied] == ["1.0.0"]
+
+
+def test_no_statement_of_it_is_told_as_the_one_befores(database):
+    """What is told belongs to the file that the server is at."""
+    database.write("v1.0.0_a.sql", "create table a ();")
+    database.write("v1.1.0_b.sql", "create table b ();")
+    database.run("up", debug_queries=True)
+    told = database.reporter.of(EventName.STATEMENT)
+    assert [(each["file"], each["statement"]) for each in told] == [
+        ("v1.0.0_a.sql", "create table a ()"),
+        ("v1.1.0_b.sql", "create table b ()"),
+    ]
+
+
+def test_it_does_not_begin_behind_a_transaction_that_was_undone(database):
+    """Whatever became of the transaction before it, and however the server was left by it."""
+    database.connection.execute("create sequence touched")
+    source = read_source([database.write("v1.0.0_a.sql", "select nextval('touched');").parent])
+    (migration,) = source.migrations
+    wanted = SessionSettings("up", is_writing=True, search_path=CATALOG)
+    session = connect(database.settings, wanted, Interruption())
+    (xid,) = session.query("select pg_current_xact_id()::text from (select 1) as undone")[0]
+    session.query("begin")
+    (undone,) = session.query("select pg_current_xact_id()::text")[0]
+    session.query("rollback")
+    watch = Watch(lambda _: None, lambda: None, lambda: None)
+    task = Assignment(session, Script(migration), lambda _: Request("select"), watch, "x", {})
+    for number, committed in ((undone, False), (xid, True)):
+        ending = Ending(migration, opening=(), proof=Request("select 1/0"), rows=())
+        with pytest.raises(RefusedError):
+            Execution(task).start_behind(ending, number, lambda: None)
+        session.query("rollback")
+        assert database.value("select is_called from touched") is committed
+    session.close()
 
 
 def test_nothing_of_it_runs_when_the_one_before_is_not_committed(database):
