@@ -6,22 +6,22 @@ its transaction, then the history once more as proof.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dbmigrate.api.report.plan import Direction
 from dbmigrate.postgres import bookkeeping, linting, lock
-from dbmigrate.postgres.executing.applying import Applying
-from dbmigrate.postgres.executing.prerequisites import check_scripts, scripts_of
-from dbmigrate.postgres.executing.runners import ALL
 from dbmigrate.postgres.planning import make_plan, require_generation
 from dbmigrate.postgres.proof import not_shown, require_shown
-from dbmigrate.postgres.rollback.untried import require_triable
 from dbmigrate.postgres.server.parameters import require_parameters
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
+    from dbmigrate.migrations.source import Source
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.context import Context
+    from dbmigrate.postgres.executing.prerequisites import Script
+    from dbmigrate.postgres.server.session import Session
 
 
 def migrate(context: Context) -> None:
@@ -39,27 +39,56 @@ def migrate(context: Context) -> None:
     applied = context.read_applied()
     plan = context.plan = make_plan(session, found, applied, source, context.options)
     context.tell_plan()
-    scripts = scripts_of(plan)
-    check_scripts(session, scripts, together=context.options.transaction == ALL)
-    if plan.direction is Direction.FORWARD:
-        linting.lint(context, plan.files)
-        linting.require_clean(context)
-    else:
-        for text in require_triable(scripts, context.options.keep):
-            context.progress.warning(text)
+    scripts = _checked(context, session, plan)
     found = context.found = bookkeeping.bring_up_to_date(session, found)
-    lock.write_row(session, found, _applied_by(context, found), context.options.command)
     bookkeeping.remember_environment(session, found, context.options.environment)
-    Applying(context, source, plan, found, scripts).run()
-    _verify(context)
-    if context.session is not None:
-        lock.remove_row(context.session, found)
+    if scripts:
+        _apply(context, session, source, plan, found, scripts)
     _check(context)
     context.message = _message(plan)
 
 
-def _applied_by(context: Context, found: Bookkeeping) -> str:
-    return context.options.applied_by or found.session_user
+# Most runs find nothing to do, and somebody waits for them: what runs files is loaded for files.
+
+
+def _checked(context: Context, session: Session, plan: Plan) -> Sequence[Script]:
+    """What the plan runs, of which all is known that can be known before it runs."""
+    scripts: Sequence[Script] = ()
+    if plan.files:
+        from dbmigrate.postgres.executing.prerequisites import (  # noqa: PLC0415 -- see above
+            check_scripts,
+            scripts_of,
+        )
+
+        scripts = scripts_of(plan)
+        check_scripts(session, scripts, together=context.options.is_together)
+    if plan.direction is Direction.FORWARD:
+        linting.lint(context, plan.files)
+        linting.require_clean(context)
+    elif scripts:
+        from dbmigrate.postgres.rollback.untried import require_triable  # noqa: PLC0415 -- see above
+
+        for text in require_triable(scripts, context.options.keep):
+            context.progress.warning(text)
+    return scripts
+
+
+def _apply(  # noqa: PLR0913, PLR0917 -- all that was made ready
+    context: Context,
+    session: Session,
+    source: Source,
+    plan: Plan,
+    found: Bookkeeping,
+    scripts: Sequence[Script],
+) -> None:
+    from dbmigrate.postgres.executing.applying import Applying  # noqa: PLC0415 -- see above
+
+    applied_by = context.options.applied_by or found.session_user
+    lock.write_row(session, found, applied_by, context.options.command)
+    Applying(context, source, plan, found, scripts).run()
+    _verify(context)
+    if context.session is not None:
+        lock.remove_row(context.session, found)
 
 
 def _message(plan: Plan) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dbmigrate.api.rules import PlanRules
 from dbmigrate.migrations.amend import Amend
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 def _never() -> str | None:
     return None
+
+
+ALL: Final = "all"
+"""Of ``RunOptions.transaction``, and of ``transaction_mode`` in the history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,8 @@ class RunOptions:
     """How the data that a rollback loses are treated."""
     kept: KeptRequest = ALL_KEPT
     """What is asked of what was kept."""
+
+    @property
+    def is_together(self) -> bool:
+        """All files are one transaction."""
+        return self.transaction == ALL

@@ -28,7 +28,7 @@ _MOST: Final = 100
 _BEFORE: Final = "create function pg_temp.f() begin atomic "
 _BETWEEN: Final = ";\n"
 _AFTER: Final = ";\nend"
-_ALONE: Final = re.compile(r"(?:begin|end|return)(?![a-z0-9_$\x80-\U0010ffff])", re.IGNORECASE)
+_ALONE: Final = re.compile(r"(?:(?i:begin|end|return))(?![A-Za-z0-9_$\x80-\U0010ffff])")
 """These mean something else, or something at all, in a function's body."""
 _CHARACTERS: Final = 1 << 16
 _STATEMENTS: Final = 1000

@@ -21,6 +21,7 @@ from dbmigrate.postgres.executing.prerequisites import Script
 from dbmigrate.postgres.executing.stepwise import Stepwise
 from dbmigrate.postgres.executing.together import Following, Together
 from dbmigrate.postgres.executing.verifying import verify
+from dbmigrate.postgres.options import ALL
 from dbmigrate.postgres.server.session import ConnectionLostError, Request, Session
 from dbmigrate.postgres.server.settings import milliseconds
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.context import Context
     from dbmigrate.postgres.rollback.trial import Trial
-
-ALL = "all"
-"""The value of ``transaction_mode`` in the history when all files were one transaction."""
 
 
 class Part(Protocol):
@@ -89,7 +87,7 @@ class Runners:
     @property
     def is_together(self) -> bool:
         """All files are one unit."""
-        return self.context.options.transaction == ALL
+        return self.context.options.is_together
 
     def is_begun(self, file: SourceFile) -> bool:
         """Whether an earlier run has begun the file by statement.
