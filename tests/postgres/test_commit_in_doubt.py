@@ -70,6 +70,37 @@ def test_a_second_answer_may_be_lost_too(database, relay):
     assert len([each for each in warnings if "answer to COMMIT was lost" in each]) == 2
 
 
+def test_asking_may_be_cut_off_too(database, relay):
+    """It is asked again: what was not yet known is not taken for undone."""
+    write_two(database)
+
+    def cut(link):
+        relay.triggers.append(
+            Trigger(Way.REQUEST, lambda other: relay.cut(other, Cut.BOTH), word=b"advisory_lock")
+        )
+        relay.cut(link, Cut.RUNNER)
+
+    at_commit(relay, cut)
+    result = database.run("up", settings=database.through(relay.port))
+    assert result.failure is None
+    assert [record.version for record in result.applied] == ["1.0.0", "1.1.0"]
+
+
+def test_a_signal_while_it_is_not_known_claims_nothing(database, relay):
+    """COMMIT may still be on its way to the server: the history is no answer yet."""
+    write_two(database)
+    interruption = Interruption()
+
+    def cut(link):
+        interruption.request(signal.SIGTERM)
+        relay.cut(link, Cut.LATE)
+
+    at_commit(relay, cut, behind=False)
+    result = database.run("up", settings=database.through(relay.port), interruption=interruption)
+    assert (result.outcome, result.database_known) == (Outcome.INTERRUPTED, False)
+    assert (result.current_version, result.history) == (None, ())
+
+
 @pytest.mark.one_version
 def test_a_server_that_does_not_come_back_is_told_as_such(database, relay, monkeypatch):
     """Neither applied nor undone is claimed; the same run is to be tried again."""

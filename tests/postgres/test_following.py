@@ -44,13 +44,6 @@ def relay(database):
     relay.close()
 
 
-def through(database, relay):
-    """The database as the runner reaches it."""
-    return {
-        **database.server.params(database.name), "host": "127.0.0.1", "port": str(relay.port),
-    }  # fmt: skip
-
-
 def test_it_is_on_its_way_before_the_one_before_it_is_told(database):
     """The server goes from one file to the next without waiting for the runner."""
     database.write("v1.0.0_a.sql", "create table a ();")
@@ -188,7 +181,7 @@ def test_cut_at_the_commit_before_it(database, relay, way):
     relay.triggers.append(
         Trigger(way, lambda link: relay.cut(link, Cut.RUNNER), word=word, nth=1, behind=False)
     )
-    result = database.run("up", settings=through(database, relay))
+    result = database.run("up", settings=database.through(relay.port))
     done = [record.version for record in result.applied]
     assert done in ([], ["1.0.0", "1.1.0"])
     if not done:
@@ -227,6 +220,6 @@ def test_applied_by_another_run_after_the_connection_broke(database, relay):
         assert [each.version for each in database.run().applied] == ["1.0.0"]
 
     relay.triggers.append(Trigger(Way.REQUEST, overtake, word=b"\0commit\0", nth=1, behind=False))
-    result = database.run("up", settings=through(database, relay))
+    result = database.run("up", settings=database.through(relay.port))
     assert (result.failure.code, result.failure.transient) == ("Overtaken", True)
     assert (result.applied, result.current_version) == ((), "1.0.0")

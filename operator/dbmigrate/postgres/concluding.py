@@ -54,7 +54,9 @@ class State:
 
 
 def observe(context: Context, error: DbmigrateError | None) -> State | None:
-    """Ask the database once more; None when it does not answer."""
+    """Ask the database once more; None when it does not answer, or may yet change its answer."""
+    if context.in_doubt:
+        return None
     if isinstance(error, UnreachableError) and context.session is None:
         return None
     if error is None and context.session is not None and context.found is not None:

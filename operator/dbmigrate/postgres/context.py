@@ -54,6 +54,8 @@ class Context:
     lint: LintReport | None = None
     touched: bool = False
     """A statement of a migration was sent."""
+    in_doubt: bool = False
+    """An answer to COMMIT was lost, and what became of it is not known: the history may change."""
     message: str = ""
 
     @property

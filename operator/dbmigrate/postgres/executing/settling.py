@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 60.0
 """Seconds for which the server is looked for, and the lock waited for."""
+_PAUSE: Final = 0.2
+"""Seconds after which a connection that broke while it was asked is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,19 @@ def settle(context: Context, found: Bookkeeping, unanswered: Unanswered) -> tupl
         InterruptedRunError: a signal came meanwhile.
     """
     last = unanswered.files[-1][0]
+    context.in_doubt = True
+    context.progress.warning(
+        f"{last.file}: the answer to COMMIT was lost ({unanswered.reason}); the history decides"
+    )
+    deadline = time.monotonic() + _PATIENCE
     try:
-        return _settle(context, found, unanswered)
+        while True:
+            try:
+                return _settle(context, found, unanswered, deadline)
+            except ConnectionLostError as error:  # again, and before all was known
+                if time.monotonic() > deadline:
+                    raise _undecided(last, unanswered.reason, str(error)) from error
+                context.interruption.sleep(_PAUSE)
     except Interrupted:
         number = context.interruption.signal_number or 15
         raise InterruptedRunError(
@@ -64,14 +77,13 @@ def settle(context: Context, found: Bookkeeping, unanswered: Unanswered) -> tupl
         ) from None
 
 
-def _settle(context: Context, found: Bookkeeping, unanswered: Unanswered) -> tuple[Committed, ...]:
+def _settle(
+    context: Context, found: Bookkeeping, unanswered: Unanswered, deadline: float
+) -> tuple[Committed, ...]:
     last, reason = unanswered.files[-1][0], unanswered.reason
-    context.progress.warning(
-        f"{last.file}: the answer to COMMIT was lost ({reason}); the history decides"
-    )
     if context.session is not None:
         context.session.close()
-    session = _reconnect(context, last, reason)
+    session = _reconnect(context, last, reason, deadline)
     lock.acquire(
         session,
         context.options.history_schema,
@@ -80,15 +92,19 @@ def _settle(context: Context, found: Bookkeeping, unanswered: Unanswered) -> tup
     )
     # After a failover the tables themselves may be among what the new primary never received.
     now = bookkeeping.look(session, context.options.history_schema)
-    if not now.exists or not _is_done(session, now, last, unanswered.last_run):
-        raise connection_lost(last, None, reason)
-    if unanswered.transaction and not history.is_from(session, now, last, unanswered.transaction):
-        raise done_by_another(last, reason)
-    lock.write_row(session, found, unanswered.applied_by, context.options.command)
-    return tuple(
-        Committed(milliseconds, history.read_applied_at(session, found, file))
-        for file, milliseconds in unanswered.files
-    )
+    is_done = now.exists and _is_done(session, now, last, unanswered.last_run)
+    number = unanswered.transaction
+    is_ours = is_done and (not number or history.is_from(session, now, last, number))
+    if is_ours:
+        lock.write_row(session, found, unanswered.applied_by, context.options.command)
+        committed = tuple(
+            Committed(milliseconds, history.read_applied_at(session, found, file))
+            for file, milliseconds in unanswered.files
+        )
+        context.in_doubt = False
+        return committed
+    context.in_doubt = False
+    raise done_by_another(last, reason) if is_done else connection_lost(last, None, reason)
 
 
 def _is_done(session: Session, found: Bookkeeping, file: SourceFile, last_run: int) -> bool:
@@ -101,19 +117,22 @@ def _is_done(session: Session, found: Bookkeeping, file: SourceFile, last_run: i
     return now is not None and now.id > last_run and now.checksum == file.checksum
 
 
-def _reconnect(context: Context, file: SourceFile, reason: str) -> Session:
-    deadline = time.monotonic() + _PATIENCE
+def _reconnect(context: Context, file: SourceFile, reason: str, deadline: float) -> Session:
     while True:
         try:
             return context.connect()
         except (DbmigrateError, ConnectionLostError) as error:
             if time.monotonic() > deadline:
-                raise MigrationFailedError(
-                    f"{file.file}: the answer to COMMIT was lost ({reason}), and the "
-                    f"server does not come back: {error}",
-                    code="CommitInDoubt",
-                    hint="run again: the history in the database decides what is applied",
-                    version=file.version_text,
-                    transient=True,
-                ) from error
+                raise _undecided(file, reason, str(error)) from error
         context.interruption.sleep(0.5)
+
+
+def _undecided(file: SourceFile, reason: str, error: str) -> MigrationFailedError:
+    return MigrationFailedError(
+        f"{file.file}: the answer to COMMIT was lost ({reason}), and the server does not come "
+        f"back: {error}",
+        code="CommitInDoubt",
+        hint="run again: the history in the database decides what is applied",
+        version=file.version_text,
+        transient=True,
+    )
