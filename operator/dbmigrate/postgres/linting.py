@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from dbmigrate.api.lint import REFUSED_CODE, LintFinding, LintLevel, LintReport
 from dbmigrate.api.report.events import EventName
 from dbmigrate.errors import LinterFailedError, Location, RefusedError
+from dbmigrate.postgres.server.interruption import Interrupted
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.files import SourceFile
@@ -39,6 +40,7 @@ def lint(context: Context, files: Sequence[SourceFile]) -> None:
         RefusedError: code LinterFailed or LinterMissing: the rules refuse what is found, and
             nobody can tell what there is. Where they only report, that is a warning.
         LinterFailedError: the same, for `lint` itself.
+        Interrupted: a signal came meanwhile.
     """
     linting = context.options.linting
     if linting is None or not files:
@@ -48,8 +50,11 @@ def lint(context: Context, files: Sequence[SourceFile]) -> None:
         # The linter is a program of its own: a signal must not wait for it.
         with context.interruption.raising():
             report = linting.look(files, version)
-    except LinterFailedError as error:
-        if context.options.command == "lint":
+    except Exception as error:
+        if context.interruption.requested:
+            # What the signal struck may say so in its own way: the linter's program gets it too.
+            raise Interrupted from error
+        if not isinstance(error, LinterFailedError) or context.options.command == "lint":
             raise
         if linting.level is LintLevel.REFUSE:
             raise RefusedError(error.message, code=error.error_code, hint=error.hint) from None

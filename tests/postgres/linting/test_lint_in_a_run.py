@@ -5,7 +5,11 @@ import os
 import pytest
 from tests.postgres.linting.findings import DROPPED, INDEX, found
 
+from dbmigrate.api.lint import LintLevel
 from dbmigrate.api.report.outcome import Outcome
+from dbmigrate.errors import LinterFailedError
+from dbmigrate.postgres.linting import Linting
+from dbmigrate.postgres.server.interruption import Interruption
 
 pytestmark = pytest.mark.one_version
 
@@ -125,3 +129,20 @@ def test_a_signal_during_linting_ends_the_run_at_once(database, dbmigrate, tmp_p
         os.kill(int(pid_file.read_text()), 0)
     assert len(database.history()) == 2
     assert dbmigrate("up").code == 0
+
+
+def test_a_linter_that_a_signal_struck_is_an_interruption(database):
+    """Whatever it says of it: the same signal may reach the linter's own process."""
+    database.write("v1.0.0_a.sql", "create table a ();")
+    interruption = Interruption()
+
+    def look(_files, _version):
+        try:
+            interruption.request(15)
+        except KeyboardInterrupt:
+            raise LinterFailedError("squawk was ended by a signal") from None
+
+    linting = Linting(LintLevel.REFUSE, look)
+    result = database.run("up", interruption=interruption, linting=linting)
+    assert (result.outcome, result.exit_code) == (Outcome.INTERRUPTED, 143)
+    assert not database.has("a")
