@@ -17,8 +17,6 @@ from dbmigrate.postgres.server.parameters import require_parameters
 
 if TYPE_CHECKING:
     from dbmigrate.migrations.plan import Plan
-    from dbmigrate.migrations.source import Source
-    from dbmigrate.postgres.bookkeeping import Bookkeeping
     from dbmigrate.postgres.context import Context
     from dbmigrate.postgres.executing.prerequisites import Script
     from dbmigrate.postgres.server.session import Session
@@ -41,9 +39,16 @@ def migrate(context: Context) -> None:
     context.tell_plan()
     scripts = _checked(context, session, plan)
     found = context.found = bookkeeping.bring_up_to_date(session, found)
+    applied_by = context.options.applied_by or found.session_user
+    lock.write_row(session, found, applied_by, context.options.command)
     bookkeeping.remember_environment(session, found, context.options.environment)
     if scripts:
-        _apply(context, session, source, plan, found, scripts)
+        from dbmigrate.postgres.executing.applying import Applying  # noqa: PLC0415 -- see below
+
+        Applying(context, source, plan, found, scripts).run()
+    _verify(context)
+    if context.session is not None:
+        lock.remove_row(context.session, found)
     _check(context)
     context.message = _message(plan)
 
@@ -71,24 +76,6 @@ def _checked(context: Context, session: Session, plan: Plan) -> Sequence[Script]
         for text in require_triable(scripts, context.options.keep):
             context.progress.warning(text)
     return scripts
-
-
-def _apply(  # noqa: PLR0913, PLR0917 -- all that was made ready
-    context: Context,
-    session: Session,
-    source: Source,
-    plan: Plan,
-    found: Bookkeeping,
-    scripts: Sequence[Script],
-) -> None:
-    from dbmigrate.postgres.executing.applying import Applying  # noqa: PLC0415 -- see above
-
-    applied_by = context.options.applied_by or found.session_user
-    lock.write_row(session, found, applied_by, context.options.command)
-    Applying(context, source, plan, found, scripts).run()
-    _verify(context)
-    if context.session is not None:
-        lock.remove_row(context.session, found)
 
 
 def _message(plan: Plan) -> str:
