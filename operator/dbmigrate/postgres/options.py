@@ -53,7 +53,8 @@ class RunOptions:
     connect_timeout: float = 10.0
     checks: tuple[IntegrityCheck, ...] = ()
     stop_reason: Callable[[], str | None] = _never
-    """Looked at between two files: a text ends the run there."""
+    """Looked at before each file, while the one before it is not yet committed: a text ends the run
+    behind that one."""
     linting: Linting | None = None
     """None: nothing is linted."""
     debug_queries: bool = False

@@ -14,7 +14,6 @@ while the server makes the commit durable.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -49,6 +48,7 @@ from dbmigrate.postgres.executing.failures import (
     lock_lost,
     statement_failed,
 )
+from dbmigrate.postgres.executing.part import Part
 from dbmigrate.postgres.server.interruption import Interrupted
 from dbmigrate.postgres.server.session import (
     Batch,
@@ -77,85 +77,11 @@ _SAME_TRANSACTION: Final = (
 again, whatever the file dropped: there is no gap, because the transaction still holds it."""
 
 
-class _Part:
-    """The requests up to the next COPY, or to the file's end, made as they are sent."""
-
-    def __init__(
-        self,
-        statements: Iterator[Statement],
-        opening: tuple[Request, ...],
-        closing: tuple[Request, ...],
-        on_reached: Callable[[Statement], None],
-        again: Callable[[Statement], tuple[Request, ...]] = lambda _: (),
-    ) -> None:
-        self.statements = statements
-        self.on_reached = on_reached
-        self.opening = opening
-        self.closing = closing
-        self.again = again
-        """What is set again behind a statement."""
-        self.waiting: deque[Statement | None] = deque()
-        """Sent, but not answered yet; None for what is set again."""
-        self.copy: Statement | None = None
-        """The COPY that comes next."""
-        self.is_open = not opening
-        """The opening is answered: what waits first is what the server is at."""
-        self.is_stopped = False
-        self.is_held = False
-        """Another file's end comes first: nothing is told yet."""
-
-    def __iter__(self) -> Iterator[Request]:
-        yield from self.opening
-        for statement in self.statements:
-            if self.is_stopped:
-                return
-            if statement.copy_data is not None:
-                self.copy = statement
-                return
-            if statement.is_bracket:
-                continue
-            self.waiting.append(statement)
-            if len(self.waiting) == 1:
-                self._tell()
-            yield Request(statement.text, at_once=True)
-            for request in self.again(statement):
-                self.waiting.append(None)
-                yield request
-        yield from self.closing
-
-    def answered(self) -> Statement | None:
-        """Whose reply has come: None for what is not the file's."""
-        if not self.waiting:
-            return None
-        statement = self.waiting.popleft()
-        self._tell()
-        return statement
-
-    def reached(self) -> Statement | None:
-        """The statement that the server is at."""
-        return self.waiting[0] if self.is_open and self.waiting else None
-
-    def _tell(self) -> None:
-        # The server answers to the opening together with the first statement only.
-        is_quiet = self.is_stopped or self.is_held
-        if self.waiting and self.waiting[0] is not None and not is_quiet:
-            self.on_reached(self.waiting[0])
-
-    def release(self) -> None:
-        """What came before is over."""
-        self.is_held = False
-        self._tell()
-
-    def stop(self) -> None:
-        """The transaction has failed: read no more of the file."""
-        self.is_stopped = True
-
-
 @dataclass(frozen=True, slots=True)
 class _Ahead:
     """What was sent of a file behind the one before it."""
 
-    part: _Part
+    part: Part
     failure: BaseException | None
 
 
@@ -235,15 +161,15 @@ class Execution:
             except ConnectionLostError:
                 return  # the server undoes it, and the failure that brought us here matters more
 
-    def _begin(self, _behind: str = "") -> tuple[Request, ...]:
+    def _begin(self, behind: str = "") -> tuple[Request, ...]:
         """What precedes the file: a clean session, and its transaction.
 
         Args:
-            _behind: the transaction that must have been committed, if any.
+            behind: the transaction that must have been committed, if any.
         """
         # Cleared within the transaction: one message and one commit less for the server.
-        if _behind:
-            identify = Request(_BEGIN_BEHIND, (self.task.history, _behind), keep_rows=True)
+        if behind:
+            identify = Request(_BEGIN_BEHIND, (self.task.history, behind), keep_rows=True)
         else:
             identify = Request(_BEGIN, (self.task.history,), keep_rows=True)
         return (BEGIN, identify, *CLEAR)
@@ -262,7 +188,7 @@ class Execution:
             self._file((*self._begin(), *own))
         else:
             self.began = time.monotonic()
-            self._batch(_Part(iter(()), self._begin(), (), self.task.watch.on_statement))
+            self._batch(Part(iter(()), self._begin(), (), self.task.watch.on_statement))
             self.guard(lambda: self._file(own))
         if self.task.asking is not None and self.session.in_transaction:
             self.task.asking()
@@ -321,22 +247,22 @@ class Execution:
         self._batch(part)
         self._rest(part)
 
-    def _rest(self, part: _Part) -> None:
+    def _rest(self, part: Part) -> None:
         """What is behind a COPY, each of which needs a message of its own."""
         while part.copy is not None:
             self._copy(part.copy)
             part = self._part((), part.statements)
             self._batch(part)
 
-    def _part(self, opening: tuple[Request, ...], statements: Iterator[Statement]) -> _Part:
+    def _part(self, opening: tuple[Request, ...], statements: Iterator[Statement]) -> Part:
         closing = (ALL_CHECKED, *RESTORE, self.session.restore)
         watch = self.task.watch
-        return _Part(statements, opening, closing, watch.on_statement, self._renewed)
+        return Part(statements, opening, closing, watch.on_statement, self._renewed)
 
     def _renewed(self, statement: Statement) -> tuple[Request, ...]:
         return renewed(self.session, statement, self.settings)
 
-    def _batch(self, part: _Part) -> None:
+    def _batch(self, part: Part) -> None:
         failure: MigrationFailedError | RefusedError | None = None
         try:
             for reply in self.session.run(part):
@@ -348,7 +274,7 @@ class Execution:
             raise failure
 
     def _heard(
-        self, part: _Part, number: int, reply: Reply
+        self, part: Part, number: int, reply: Reply
     ) -> MigrationFailedError | RefusedError | None:
         """The next reply to a part: what is wrong, and then no more is read of the file."""
         if number < len(part.opening):

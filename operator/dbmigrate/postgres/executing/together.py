@@ -18,7 +18,8 @@ from dbmigrate.postgres.server.session import Request
 class Following(Execution):
     """A file that is not the first in its transaction."""
 
-    def _begin(self, _behind: str = "") -> tuple[Request, ...]:
+    def _begin(self, behind: str = "") -> tuple[Request, ...]:
+        del behind  # it is no transaction of its own
         return CLEAR
 
 

@@ -22,7 +22,8 @@ _SAVEPOINT: Final = Request("savepoint dbmigrate_verify")
 class _Verification(Execution):
     """One file of verification, which is no transaction of its own."""
 
-    def _begin(self, _behind: str = "") -> tuple[Request, ...]:
+    def _begin(self, behind: str = "") -> tuple[Request, ...]:
+        del behind  # it is no transaction of its own
         return (_SAVEPOINT,)
 
     def ask(self) -> None:
